@@ -1,0 +1,48 @@
+"""Every error that a person can cause, and nothing else.
+
+::
+
+    VitrailError
+    ├── ConfigError            an option, a preset or a combination of them that can't be meant
+    ├── DataError              a folder, a file, an image or a label that can't be used
+    ├── ModelError             weights or a model of another kind, shape or name
+    ├── CheckpointError        a checkpoint that is damaged or belongs to another run
+    ├── TrainingError          a run that can't go on
+    │   └── NonFiniteLossError the loss became NaN or infinite
+    └── OutputError            a result that can't be written (no room, no permission)
+
+Each message is one sentence that names what was found, what was expected, and the remedy.
+The command line prints it and exits with 2; a library caller catches ``VitrailError``.
+"""
+
+
+class VitrailError(Exception):
+    """The root of all errors a person can cause; its text is one sentence with the remedy."""
+
+
+class ConfigError(VitrailError):
+    """An option, a preset or a combination of options that can't be meant."""
+
+
+class DataError(VitrailError):
+    """A folder, a file, an image or a label that can't be used."""
+
+
+class ModelError(VitrailError):
+    """Weights or a model of another kind, shape or name than the one needed."""
+
+
+class CheckpointError(VitrailError):
+    """A checkpoint that is damaged or belongs to another run."""
+
+
+class TrainingError(VitrailError):
+    """A training run that can't go on."""
+
+
+class NonFiniteLossError(TrainingError):
+    """The loss became NaN or infinite; the text names the step and the batch."""
+
+
+class OutputError(VitrailError):
+    """A result that can't be written: no room, no permission, not a folder."""

@@ -1,0 +1,186 @@
+"""Multi-head attention (Vaswani et al. 2017, section 3.2): one function, two paths.
+
+``attention`` computes softmax(q kᵀ · scale + mask) v either *fused* (PyTorch's kernel, which never holds the
+weights) or *explicit* (the formula, line by line). The explicit path runs where someone records the weights, and
+where it is the faster one: half precision on a CPU at short lengths. The two agree to 1e-5 in float32
+(``tests/nn/test_attention.py``).
+
+We differ from the paper in nothing, and from PyTorch's ``is_causal`` in one point: with fewer queries than keys the
+*last* query sees every key, which is what decoding with a cache needs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+Path = Literal["auto", "fused", "explicit"]
+
+SHORT = 512
+"""Up to this many keys the explicit path is the faster one on a CPU in half precision (``bench/attention.py``)."""
+
+
+@dataclass(frozen=True)
+class AttentionRecord:
+    """What one call of ``attention`` computed, as handed to a tap; all tensors still carry gradients.
+
+    ``scores`` are the logits that the softmax saw (scale and mask applied), float32 ``[b h q k]``;
+    ``weights`` is their softmax, rows sum to 1 (a row that may attend nowhere is all 0).
+    """
+
+    q: Float[Tensor, "b h q d"]
+    k: Float[Tensor, "b h k d"]
+    v: Float[Tensor, "b h k dv"]
+    mask: Tensor | None
+    causal: bool
+    scale: float
+    scores: Float[Tensor, "b h q k"]
+    weights: Float[Tensor, "b h q k"]
+    output: Float[Tensor, "b h q dv"]
+
+
+Tap = Callable[[AttentionRecord], None]
+
+
+def causal_mask(queries: int, keys: int, device: torch.device | None = None) -> Bool[Tensor, "q k"]:
+    """True where a query may look: at its own position and before; the last query is aligned with the last key."""
+    return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
+
+
+def attention(
+    q: Float[Tensor, "b h q d"],
+    k: Float[Tensor, "b h k d"],
+    v: Float[Tensor, "b h k dv"],
+    *,
+    mask: Tensor | None = None,
+    causal: bool = False,
+    scale: float | None = None,
+    dropout: float = 0.0,
+    path: Path = "auto",
+    tap: Tap | None = None,
+) -> Float[Tensor, "b h q dv"]:
+    """Scaled dot-product attention (Attention Is All You Need, equation 1).
+
+    Args:
+        mask: broadcastable to ``[b h q k]``; boolean (True = may attend) or additive (added to the logits).
+        causal: a query sees no key after its own position; joins ``mask``.
+        scale: factor of the logits; 1/sqrt(d) unless given.
+        dropout: probability with which a weight is dropped (and the rest scaled up).
+        path: "fused", "explicit", or "auto" for the faster of the two on this device and type.
+        tap: called with an ``AttentionRecord``; forces the explicit path.
+
+    A query that may attend nowhere gets zeros, on both paths.
+    """
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    if tap is None and (path == "fused" or (path == "auto" and not _explicit_is_faster(q, k))):
+        if causal and (mask is not None or q.shape[-2] != k.shape[-2]):
+            mask, causal = _with_causal(mask, q, k), False
+        if mask is not None and mask.dtype != torch.bool:
+            mask = mask.to(q.dtype)
+        return F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=causal and q.shape[-2] > 1, scale=scale
+        )
+    if causal:
+        mask = _with_causal(mask, q, k)
+    scores, weights = _explicit_weights(q, k, mask, scale)
+    kept = F.dropout(weights, dropout) if dropout else weights
+    output = kept.to(v.dtype) @ v
+    if tap is not None:
+        tap(AttentionRecord(q, k, v, mask, causal, scale, scores, weights, output))
+    return output
+
+
+def _explicit_is_faster(q: Tensor, k: Tensor) -> bool:
+    return q.device.type == "cpu" and q.dtype == torch.bfloat16 and k.shape[-2] <= SHORT
+
+
+def _with_causal(mask: Tensor | None, q: Tensor, k: Tensor) -> Tensor:
+    allowed = causal_mask(q.shape[-2], k.shape[-2], q.device)
+    if mask is None:
+        return allowed
+    return mask & allowed if mask.dtype == torch.bool else mask.masked_fill(~allowed, float("-inf"))
+
+
+def _explicit_weights(q: Tensor, k: Tensor, mask: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
+    """Logits and their softmax, both in float32 whatever the type of q and k."""
+    scores = ((q * scale) @ k.transpose(-2, -1)).float()
+    if mask is None:
+        return scores, scores.softmax(-1)
+    if mask.dtype == torch.bool:
+        forbidden = ~mask
+    else:
+        scores, forbidden = scores + mask, mask == float("-inf")
+    # The lowest finite number instead of -inf keeps a row without any allowed key free of NaN, forward and backward.
+    weights = scores.masked_fill(forbidden, torch.finfo(scores.dtype).min).softmax(-1).masked_fill(forbidden, 0.0)
+    return scores.masked_fill(forbidden, float("-inf")), weights
+
+
+class MultiHeadAttention(nn.Module):
+    """Self- or cross-attention with ``heads`` heads (Attention Is All You Need, section 3.2.2).
+
+    Args:
+        dim: width of the queries' stream and of the output.
+        heads: number of heads.
+        head_dim: width of one head; dim / heads unless given.
+        memory_dim: width of the stream that keys and values come from; None for self-attention, whose three
+            projections are then one matrix ``qkv`` (rows: all queries' heads, then keys', then values').
+        bias: whether the projections have biases.
+        scale: factor of the logits; 1/sqrt(head_dim) unless given.
+        dropout: on the weights, while training.
+
+    ``tap`` is where a recorder listens: set it to a function and each call hands it an ``AttentionRecord``.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        *,
+        head_dim: int | None = None,
+        memory_dim: int | None = None,
+        bias: bool = True,
+        scale: float | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if head_dim is None and dim % heads:
+            raise ValueError(f"a width of {dim} can't be split into {heads} heads; choose heads that divide it")
+        self.heads = heads
+        self.head_dim = head_dim or dim // heads
+        self.scale = scale
+        self.dropout = dropout
+        self.path: Path = "auto"
+        self.tap: Tap | None = None
+        inner = heads * self.head_dim
+        if memory_dim is None:
+            self.qkv = nn.Linear(dim, 3 * inner, bias=bias)
+        else:
+            self.q = nn.Linear(dim, inner, bias=bias)
+            self.kv = nn.Linear(memory_dim, 2 * inner, bias=bias)
+        self.out = nn.Linear(inner, dim, bias=bias)
+
+    def forward(
+        self,
+        x: Float[Tensor, "b q d"],
+        memory: Float[Tensor, "b k e"] | None = None,
+        *,
+        mask: Tensor | None = None,
+        causal: bool = False,
+    ) -> Float[Tensor, "b q d"]:
+        """Attend from ``x`` to ``memory`` (cross-attention) or to itself; ``mask`` as in ``attention``."""
+        if memory is None:
+            q, k, v = rearrange(self.qkv(x), "b n (three h d) -> three b h n d", three=3, h=self.heads)
+        else:
+            q = rearrange(self.q(x), "b n (h d) -> b h n d", h=self.heads)
+            k, v = rearrange(self.kv(memory), "b n (two h d) -> two b h n d", two=2, h=self.heads)
+        dropout = self.dropout if self.training else 0.0
+        out = attention(
+            q, k, v, mask=mask, causal=causal, scale=self.scale, dropout=dropout, path=self.path, tap=self.tap
+        )
+        merged: Tensor = self.out(rearrange(out, "b h n d -> b n (h d)"))
+        return merged
