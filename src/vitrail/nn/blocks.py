@@ -62,6 +62,7 @@ class FeedForward(nn.Module):
         self.down = nn.Linear(hidden, dim, bias=bias)
 
     def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
+        """Each position on its own."""
         hidden = activate(self.up(x), self.activation)
         y: Tensor = self.down(F.dropout(hidden, self.dropout, self.training) if self.dropout else hidden)
         return y
@@ -75,6 +76,7 @@ class Residual(nn.Module):
         self.dropout, self.drop_path = dropout, drop_path
 
     def forward(self, x: Float[Tensor, "b n d"], added: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
+        """``x`` plus what a sublayer adds to it."""
         if self.training and self.dropout:
             added = F.dropout(added, self.dropout)
         if self.training and self.drop_path:
@@ -121,9 +123,11 @@ class EncoderBlock(nn.Module):
         """``mask`` and ``causal`` as in ``vitrail.nn.attention``."""
         if self.norm_first:
             x = self.residual(x, self.attention(self.norm1(x), mask=mask, causal=causal))
-            return self.residual(x, self.feed_forward(self.norm2(x)))  # type: ignore[no-any-return]
-        x = self.norm1(self.residual(x, self.attention(x, mask=mask, causal=causal)))
-        return self.norm2(self.residual(x, self.feed_forward(x)))  # type: ignore[no-any-return]
+            x = self.residual(x, self.feed_forward(self.norm2(x)))
+        else:
+            x = self.norm1(self.residual(x, self.attention(x, mask=mask, causal=causal)))
+            x = self.norm2(self.residual(x, self.feed_forward(x)))
+        return x
 
 
 class DecoderBlock(nn.Module):
@@ -179,8 +183,10 @@ class DecoderBlock(nn.Module):
             if self.self_attention is not None:
                 x = self.residual(x, self.self_attention(self.norm1(x), mask=mask, causal=causal))
             x = self.residual(x, self.cross_attention(self.norm2(x), memory, mask=memory_mask))
-            return self.residual(x, self.feed_forward(self.norm3(x)))  # type: ignore[no-any-return]
-        if self.self_attention is not None:
-            x = self.norm1(self.residual(x, self.self_attention(x, mask=mask, causal=causal)))
-        x = self.norm2(self.residual(x, self.cross_attention(x, memory, mask=memory_mask)))
-        return self.norm3(self.residual(x, self.feed_forward(x)))  # type: ignore[no-any-return]
+            x = self.residual(x, self.feed_forward(self.norm3(x)))
+        else:
+            if self.self_attention is not None:
+                x = self.norm1(self.residual(x, self.self_attention(x, mask=mask, causal=causal)))
+            x = self.norm2(self.residual(x, self.cross_attention(x, memory, mask=memory_mask)))
+            x = self.norm3(self.residual(x, self.feed_forward(x)))
+        return x

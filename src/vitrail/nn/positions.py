@@ -48,4 +48,5 @@ def interpolate_positions(table: Float[Tensor, "N d"], source: Grid, target: Gri
         return table
     picture = rearrange(table, "(r c) d -> 1 d r c", r=source[0])
     resized = F.interpolate(picture.float(), size=target, mode="bicubic", align_corners=False)
-    return rearrange(resized, "1 d r c -> (r c) d").to(table.dtype)
+    carried: Tensor = rearrange(resized, "1 d r c -> (r c) d")
+    return carried.to(table.dtype)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from vitrail.errors import ConfigError
 from vitrail.nn.blocks import DecoderBlock, EncoderBlock, make_norm
 from vitrail.nn.positions import sincos_2d
-from vitrail.vision.masking import Masking, mask_scores, take, visible_count
+from vitrail.vision.masking import Masking, mask_scores, split, take, visible_count
 from vitrail.vision.patches import pair, patchify, unpatchify
 from vitrail.vision.vit import ViT, ViTConfig, initialise
 
@@ -52,6 +52,15 @@ class MAEConfig:
 
     def __post_init__(self) -> None:
         visible_count(self.patches, self.mask_ratio)
+        for name in ("decoder_dim", "decoder_depth", "decoder_heads", "decoder_mlp_dim"):
+            if getattr(self, name) < 1:
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)}, but a decoder needs at least 1; choose a larger one"
+                )
+        if self.decoder_dim % 4:
+            raise ConfigError(
+                f"the decoder's sine-cosine positions need a width divisible by 4, not {self.decoder_dim}; choose one"
+            )
         if self.decoder_dim % self.decoder_heads:
             raise ConfigError(
                 f"a decoder width of {self.decoder_dim} can't be split into {self.decoder_heads} heads; "
@@ -90,6 +99,9 @@ class MAEOutput:
 class MaskedAutoencoder(nn.Module):
     """A ``ViT`` encoder with MAE's decoder."""
 
+    decoder_positions: Tensor
+    decoder_class_position: Tensor
+
     def __init__(self, config: MAEConfig) -> None:
         super().__init__()
         self.config = config
@@ -105,13 +117,19 @@ class MaskedAutoencoder(nn.Module):
         self.register_buffer("decoder_positions", sincos_2d(vit.grid, dim))
         if vit.class_token:
             self.register_buffer("decoder_class_position", torch.zeros(dim))
-        style = {"norm_first": vit.norm_first, "norm": vit.norm, "activation": vit.activation, "eps": vit.norm_eps}
-        self.decoder_blocks = nn.ModuleList(
-            EncoderBlock(dim, heads, hidden, **style)
-            if config.decoder == "self"
-            else DecoderBlock(dim, heads, hidden, self_attention=False, **style)
-            for _ in range(depth)
-        )
+
+        def block() -> nn.Module:
+            if config.decoder == "self":
+                return EncoderBlock(
+                    dim, heads, hidden,
+                    norm_first=vit.norm_first, norm=vit.norm, activation=vit.activation, eps=vit.norm_eps,
+                )  # fmt: skip
+            return DecoderBlock(
+                dim, heads, hidden, self_attention=False,
+                norm_first=vit.norm_first, norm=vit.norm, activation=vit.activation, eps=vit.norm_eps,
+            )  # fmt: skip
+
+        self.decoder_blocks = nn.ModuleList(block() for _ in range(depth))
         self.decoder_norm = make_norm(vit.norm, dim, vit.norm_eps) if vit.final_norm else nn.Identity()
         p, q = self.patch_size
         self.predict = nn.Linear(dim, p * q * vit.channels)
@@ -135,13 +153,12 @@ class MaskedAutoencoder(nn.Module):
             mask_ratio: another share of hidden patches than the configured one.
         """
         keep = self.keep if mask_ratio is None else visible_count(self.config.patches, mask_ratio)
-        shuffle = mask_scores(self.config.masking, noise, self.config.encoder.grid).argsort(dim=1, stable=True)
-        visible, hidden = shuffle[:, :keep], shuffle[:, keep:]
-        mask = torch.ones_like(noise).scatter_(1, visible, 0.0)
+        scores = mask_scores(self.config.masking, noise, self.config.encoder.grid)
+        visible, hidden, mask, ids_restore = split(scores, keep)
         latent = self.encode_visible(images, visible, mask)
         target = take(self.targets(images), hidden)
         if self.config.decoder == "self":
-            prediction = self._decode_all(latent, shuffle)
+            prediction = self._decode_all(latent, ids_restore)
             predicted = take(prediction, hidden)
         else:
             predicted = self._decode_hidden(latent, visible, hidden)
@@ -158,20 +175,21 @@ class MaskedAutoencoder(nn.Module):
             images = images * (1 - self.pixel_mask(mask)).to(images.dtype)
         return self.encoder.run_blocks(take(self.encoder.patch_embeddings(images), visible))
 
-    def _decode_all(self, latent: Tensor, shuffle: Tensor) -> Tensor:
+    def _decode_all(self, latent: Tensor, ids_restore: Tensor) -> Tensor:
         """MAE: every place, with mask tokens where patches are hidden, through self-attention."""
-        tokens = self.decoder_embed(latent)
+        tokens: Tensor = self.decoder_embed(latent)
         first = int(self.config.encoder.class_token)
-        hidden = shuffle.shape[1] - (tokens.shape[1] - first)
+        hidden = ids_restore.shape[1] - (tokens.shape[1] - first)
         masks = self.mask_token.to(tokens.dtype).expand(len(tokens), hidden, -1)
         shuffled = torch.cat([tokens[:, first:], masks], dim=1)
-        tokens_in_order = take(shuffled, shuffle.argsort(dim=1)) + self.decoder_positions
+        tokens_in_order = take(shuffled, ids_restore) + self.decoder_positions
         if first:
             cls = tokens[:, :1] + self.decoder_class_position
             tokens_in_order = torch.cat([cls, tokens_in_order], dim=1)
         for block in self.decoder_blocks:
             tokens_in_order = block(tokens_in_order)
-        return self.predict(self.decoder_norm(tokens_in_order)[:, first:])  # type: ignore[no-any-return]
+        prediction: Tensor = self.predict(self.decoder_norm(tokens_in_order)[:, first:])
+        return prediction
 
     def _decode_hidden(self, latent: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
         """CrossMAE: hidden places only, each reading from the visible tokens."""
@@ -185,7 +203,8 @@ class MaskedAutoencoder(nn.Module):
         tokens = self.mask_token + positions[hidden]
         for block in self.decoder_blocks:
             tokens = block(tokens, memory)
-        return self.predict(self.decoder_norm(tokens))  # type: ignore[no-any-return]
+        prediction: Tensor = self.predict(self.decoder_norm(tokens))
+        return prediction
 
     def pixel_mask(self, mask: Float[Tensor, "b N"]) -> Float[Tensor, "b 1 H W"]:
         """A patch mask as an image; 1 = hidden."""

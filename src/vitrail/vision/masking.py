@@ -5,7 +5,7 @@ is MAE's random mask; other kinds reshape the same noise, so one argument, the n
 In every mask 1 = hidden, 0 = visible.
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
@@ -55,10 +55,37 @@ def mask_scores(kind: Masking, noise: Float[Tensor, "b N"], grid: tuple[int, int
     return -distance.to(noise.dtype) + noise
 
 
+class Split(NamedTuple):
+    """Patches split by their scores into visible and hidden.
+
+    ``visible``, ``hidden``: places of the patches, in order of their scores.
+    ``mask``: 1 = hidden, 0 = visible, in the patches' own order.
+    ``ids_restore``: for each patch its place in the sequence visible-then-hidden.
+    """
+
+    visible: Int64[Tensor, "b keep"]
+    hidden: Int64[Tensor, "b rest"]
+    mask: Float[Tensor, "b N"]
+    ids_restore: Int64[Tensor, "b N"]
+
+
+def split(scores: Float[Tensor, "b N"], keep: int) -> Split:
+    """The ``keep`` patches with the lowest scores become visible (MAE, section 3, "Simple implementation")."""
+    batch, patches = scores.shape
+    if not 0 < keep <= patches:
+        raise ConfigError(f"can't keep {keep} of {patches} tokens; keep at least 1 and at most all of them")
+    ids_shuffle = scores.argsort(dim=1, stable=True)
+    # The inverse of a permutation, by writing each place where it went: no second sort.
+    places = torch.arange(patches, device=scores.device).expand(batch, -1)
+    ids_restore = torch.empty_like(ids_shuffle).scatter_(1, ids_shuffle, places)
+    mask = (ids_restore >= keep).to(scores.dtype)
+    return Split(ids_shuffle[:, :keep], ids_shuffle[:, keep:], mask, ids_restore)
+
+
 def random_masking(
     tokens: Float[Tensor, "b N d"], keep: int, noise: Float[Tensor, "b N"]
 ) -> tuple[Float[Tensor, "b keep d"], Float[Tensor, "b N"], Int64[Tensor, "b N"]]:
-    """Keep the ``keep`` tokens with the lowest noise (MAE, section 3, "Simple implementation").
+    """Keep the ``keep`` tokens with the lowest noise, as ``facebookresearch/mae``'s function of this name.
 
     Returns:
         kept: the visible tokens, in order of their noise.
@@ -66,12 +93,8 @@ def random_masking(
         ids_restore: for each token its place in the shuffled sequence (visible first), so that
             ``shuffled.gather(1, ids_restore)`` puts a sequence back in order.
     """
-    if not 0 < keep <= tokens.shape[1]:
-        raise ConfigError(f"can't keep {keep} of {tokens.shape[1]} tokens; keep at least 1 and at most all of them")
-    ids_shuffle = noise.argsort(dim=1, stable=True)
-    ids_restore = ids_shuffle.argsort(dim=1)
-    mask = (ids_restore >= keep).to(tokens.dtype)
-    return take(tokens, ids_shuffle[:, :keep]), mask, ids_restore
+    visible, _, mask, ids_restore = split(noise, keep)
+    return take(tokens, visible), mask, ids_restore
 
 
 def take(tokens: Float[Tensor, "b n d"], ids: Int64[Tensor, "b m"]) -> Float[Tensor, "b m d"]:

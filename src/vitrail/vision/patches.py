@@ -38,7 +38,8 @@ def patchify(
     """Cut images into patches; ``order`` says how one patch is laid out."""
     grid_of((images.shape[-2], images.shape[-1]), patch)
     p, q = pair(patch)
-    return rearrange(images, f"b c (rows p) (columns q) -> b (rows columns) ({order})", p=p, q=q)
+    patches: Tensor = rearrange(images, f"b c (rows p) (columns q) -> b (rows columns) ({order})", p=p, q=q)
+    return patches
 
 
 def unpatchify(
@@ -63,6 +64,7 @@ def unpatchify(
         raise ConfigError(
             f"patches of {length} numbers don't hold {p}x{q} pixels; give the patch size they were cut with"
         )
-    return rearrange(
+    images: Tensor = rearrange(
         patches, f"b (rows columns) ({order}) -> b c (rows p) (columns q)", rows=rows, p=p, q=q, c=length // (p * q)
     )
+    return images

@@ -72,14 +72,28 @@ class ViTConfig:
 
     def __post_init__(self) -> None:
         grid_of(self.image_size, self.patch_size)
+        for name in ("channels", "dim", "depth", "heads", "mlp_dim"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}, but a model needs at least 1; choose a larger one")
+        if self.classes < 0:
+            raise ConfigError(f"classes is {self.classes}; give the number of classes, or 0 for no classifier")
+        p, q = pair(self.patch_size)
+        if self.stem == "conv" and (p != q or p % 2):
+            raise ConfigError(
+                f"a convolutional stem needs square patches of an even size, not {p}x{q}; "
+                "choose such a patch size, or the plain stem"
+            )
         if self.dim % self.heads:
             raise ConfigError(
-                f"a width of {self.dim} can't be split into {self.heads} heads; choose a number of heads that divides it"
+                f"a width of {self.dim} can't be split into {self.heads} heads; "
+                "choose a number of heads that divides it"
             )
         if self.pool == "cls" and not self.class_token:
             raise ConfigError("pooling by CLS needs a CLS token, but class_token is off; use pool=mean or switch it on")
         if self.positions == "sincos" and self.dim % 4:
-            raise ConfigError(f"sine-cosine positions need a width divisible by 4, not {self.dim}")
+            raise ConfigError(
+                f"sine-cosine positions need a width divisible by 4, not {self.dim}; choose one, or learned positions"
+            )
 
 
 class PatchStem(nn.Module):
@@ -92,7 +106,9 @@ class PatchStem(nn.Module):
         self.project = nn.Linear(p * q * config.channels, config.dim)
 
     def forward(self, images: Float[Tensor, "b c H W"]) -> Float[Tensor, "b N d"]:
-        return self.project(patchify(images, self.patch_size))  # type: ignore[no-any-return]
+        """Images to patch vectors, without positions."""
+        vectors: Tensor = self.project(patchify(images, self.patch_size))
+        return vectors
 
 
 class ConvStem(nn.Module):
@@ -100,22 +116,28 @@ class ConvStem(nn.Module):
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
-        patch, _ = pair(config.patch_size)
-        if pair(config.patch_size) != (patch, patch) or patch % 2:
-            raise ConfigError(f"a convolutional stem needs square patches of an even size, not {config.patch_size}")
-        first = patch // 2
+        first = pair(config.patch_size)[0] // 2  # ViTConfig has seen to it that patches are square and even
         width = config.dim // 2
         self.first = nn.Conv2d(config.channels, width, max(3, 2 * first - 1), stride=first, padding=max(1, first - 1))
         self.norm = nn.GroupNorm(1, width)
         self.second = nn.Conv2d(width, config.dim, 3, stride=2, padding=1)
 
     def forward(self, images: Float[Tensor, "b c H W"]) -> Float[Tensor, "b N d"]:
+        """Images to patch vectors, without positions."""
         hidden = F.relu(self.norm(self.first(images.contiguous(memory_format=torch.channels_last))))
-        return rearrange(self.second(hidden), "b d rows columns -> b (rows columns) d")
+        vectors: Tensor = rearrange(self.second(hidden), "b d rows columns -> b (rows columns) d")
+        return vectors
 
 
 class ViT(nn.Module):
-    """Vision Transformer; with ``classes = 0`` an encoder without a classifier."""
+    """Vision Transformer; with ``classes = 0`` an encoder without a classifier.
+
+    ``positions`` [N d] and ``class_position`` [d] are parameters (learned) or buffers (sine-cosine).
+    """
+
+    class_token: Tensor
+    class_position: Tensor
+    positions: Tensor
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
@@ -161,7 +183,8 @@ class ViT(nn.Module):
                 f"this model reads images of {expected[0]} channels and {expected[1]}x{expected[2]} pixels, not "
                 f"{found[0]} channels and {found[1]}x{found[2]}; resize them, or carry the model over with resized()"
             )
-        return self.stem(images) + self.positions
+        vectors: Tensor = self.stem(images)
+        return vectors + self.positions
 
     def run_blocks(self, patches: Float[Tensor, "b M d"]) -> Float[Tensor, "b n d"]:
         """CLS (if any) and any subset of patches through the blocks and the final norm; CLS comes first."""
@@ -171,7 +194,8 @@ class ViT(nn.Module):
             tokens = torch.cat([first, patches], dim=1)
         for block in self.blocks:
             tokens = block(tokens)
-        return self.norm(tokens)  # type: ignore[no-any-return]
+        normed: Tensor = self.norm(tokens)
+        return normed
 
     def encode(self, images: Float[Tensor, "b c H W"]) -> Float[Tensor, "b n d"]:
         """Every token's final vector; CLS, if there is one, comes first."""
