@@ -70,8 +70,7 @@ class MAEConfig:
     @property
     def patches(self) -> int:
         """Patches of an image."""
-        rows, columns = self.encoder.grid
-        return rows * columns
+        return self.encoder.patches
 
 
 @dataclass(frozen=True)

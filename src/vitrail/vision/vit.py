@@ -70,6 +70,12 @@ class ViTConfig:
         """Rows and columns of patches."""
         return grid_of(self.image_size, self.patch_size)
 
+    @property
+    def patches(self) -> int:
+        """Patches of an image."""
+        rows, columns = self.grid
+        return rows * columns
+
     def __post_init__(self) -> None:
         grid_of(self.image_size, self.patch_size)
         for name in ("channels", "dim", "depth", "heads", "mlp_dim"):
