@@ -1,0 +1,85 @@
+"""From the words after a command to its recipe: tyro reads the flags, a mistake becomes one sentence."""
+
+import contextlib
+import difflib
+import io
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+import tyro
+
+from vitrail.errors import ConfigError
+
+Recipe = TypeVar("Recipe")
+
+_MARKERS = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+
+
+def parse(recipe: type[Recipe], name: str, arguments: Sequence[str]) -> Recipe:
+    """Read a command's flags into its recipe.
+
+    Args:
+        recipe: a frozen dataclass; its field docstrings are the help texts.
+        name: the command's words, as in ``train mae``.
+        arguments: what the user typed after them.
+
+    Raises:
+        ConfigError: an option that doesn't exist (the nearest is named), a value that can't be read, or a missing one.
+        SystemExit: with 0, after ``--help`` was printed.
+    """
+    if "-h" in arguments or "--help" in arguments:
+        _read(recipe, name, ["--help"])
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            value, unknown = _read(recipe, name, arguments)
+    except SystemExit:
+        raise ConfigError(_one_sentence(said.getvalue(), name)) from None
+    if unknown:
+        raise ConfigError(_not_known(unknown[0], recipe, name))
+    return value
+
+
+def help_text(recipe: type[object], name: str) -> str:
+    """The page that ``--help`` prints, as plain text."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        _read(recipe, name, ["--help"])
+    return said.getvalue()
+
+
+def option_names(recipe: type[object], name: str) -> list[str]:
+    """Every ``--option`` of a command, read from its own help."""
+    return sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", help_text(recipe, name))))
+
+
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """The known word that a typing mistake most likely meant, if any is near."""
+    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def _read(recipe: type[Recipe], name: str, arguments: Sequence[str]) -> tuple[Recipe, list[str]]:
+    return tyro.cli(recipe, prog=f"vitrail {name}", args=arguments, config=_MARKERS, return_unknown_args=True)
+
+
+def _not_known(word: str, recipe: type[object], name: str) -> str:
+    if not word.startswith("-"):
+        return f"unexpected word '{word}' after 'vitrail {name}': options start with --, see vitrail {name} --help"
+    option = word.partition("=")[0]
+    near = nearest(option, option_names(recipe, name))
+    remedy = f"did you mean {near}?" if near else f"see vitrail {name} --help"
+    return f"'vitrail {name}' has no option {option}: {remedy}"
+
+
+def _one_sentence(panel: str, name: str) -> str:
+    """What tyro draws as a box (a title, the reason, a rule, then help) as one sentence: the reason and the remedy."""
+    lines = [line.strip("│ ") for line in panel.splitlines() if line.startswith("│")]
+    reason: list[str] = []
+    for line in lines:
+        if line.startswith("───"):
+            break
+        reason.append(line)
+    text = " ".join(reason).rstrip(".") or "the options can't be read"
+    return f"{text[0].lower()}{text[1:]}: see vitrail {name} --help"

@@ -1,0 +1,65 @@
+"""The commands, as a static table: ``vitrail --help`` is read from here, so that it imports no command."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of ``vitrail``.
+
+    Args:
+        name: the word or words after ``vitrail``, as in ``train mae``.
+        arguments: what follows them in the overview, beside the options.
+        summary: what it does, in one line.
+        module: where it lives; its ``command(arguments, screen)`` runs it and returns an ``Ending``.
+    """
+
+    name: str
+    arguments: str
+    summary: str
+    module: str
+
+    @property
+    def words(self) -> list[str]:
+        """The words that pick this command."""
+        return self.name.split()
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("demo", "", "the main job on embedded digits, offline, in about two minutes", "vitrail.cli.demo"),
+    Command("train vit", "", "train a Vision Transformer on labelled images", "vitrail.cli.train_vit"),
+    Command("train mae", "", "pretrain a Masked Autoencoder on images", "vitrail.cli.train_mae"),
+    Command("probe", "RUN", "measure what an encoder learned: linear, attentive, kNN, fine-tuned", "vitrail.cli.probe"),
+    Command("evaluate", "RUN", "the field's own measures for a run, with intervals", "vitrail.cli.evaluate"),
+    Command(
+        "reconstruct", "RUN IMAGE...", "original | masked | reconstruction, as a picture", "vitrail.cli.reconstruct"
+    ),
+    Command("export", "RUN", "hand the weights to Hugging Face, timm or facebookresearch/mae", "vitrail.cli.export"),
+)
+
+GLOBAL_OPTIONS: tuple[tuple[str, str], ...] = (
+    ("-h, --help", "this page; after a command, its options with units and defaults"),
+    ("--version", "the version of Vitrail"),
+    ("--debug", "after any command: show the full traceback of an error"),
+)
+
+
+def overview(commands: tuple[Command, ...] = COMMANDS) -> str:
+    """The page that ``vitrail --help`` prints, or the part of it about some commands."""
+    left = [f"vitrail {command.name} {command.arguments}".rstrip() for command in commands]
+    width = max(len(entry) for entry in [*left, *(flag for flag, _ in GLOBAL_OPTIONS)])
+    rows = [f"  {entry:<{width}}  {command.summary}" for entry, command in zip(left, commands, strict=True)]
+    options = [f"  {flag:<{width}}  {text}" for flag, text in GLOBAL_OPTIONS]
+    return "\n".join(
+        [
+            "Vitrail trains, probes and shows vision transformers and masked autoencoders on your own images.",
+            "",
+            "commands:",
+            *rows,
+            "",
+            "options:",
+            *options,
+            "",
+            "Start with:  vitrail demo",
+        ]
+    )

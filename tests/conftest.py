@@ -1,0 +1,46 @@
+"""What all tests share: shapes are checked while they run, nothing is downloaded, lower floors are tested first."""
+
+import os
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+# Every annotated shape of these rooms is checked at run time in tests (and only there).
+install_import_hook(["vitrail.nn", "vitrail.vision"], "beartype.beartype")
+
+os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", COLUMNS="100")
+
+ROOT = Path(__file__).parents[1]
+FLOORS = ("architecture", "nn", "trace", "data", "train", "vision", "recipes", "cli", "parity", "docs")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The lowest floor first: a fault shows where it is before it shows where it hurts."""
+
+    def floor(item: pytest.Item) -> int:
+        room = item.path.relative_to(ROOT / "tests").parts[0]
+        return FLOORS.index(room) if room in FLOORS else len(FLOORS)
+
+    items.sort(key=floor)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoded images go to a folder of this test session, not to the user's cache."""
+    monkeypatch.setenv("VITRAIL_CACHE", str(tmp_path_factory.getbasetemp() / "vitrail-cache"))
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The top folder of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data beside the checkout; tests that need it are skipped where it is missing."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"needs the real data in {folder}")
+    return folder
