@@ -107,8 +107,8 @@ def _with_causal(mask: Tensor | None, q: Tensor, k: Tensor) -> Tensor:
 
 
 def _explicit_weights(q: Tensor, k: Tensor, mask: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
-    """Logits and their softmax, both in float32 whatever the type of q and k."""
-    scores = ((q * scale) @ k.transpose(-2, -1)).float()
+    """Logits and their softmax, both in float32 under half precision."""
+    scores = ((q * scale) @ k.transpose(-2, -1)).to(torch.promote_types(q.dtype, torch.float32))
     if mask is None:
         return scores, scores.softmax(-1)
     if mask.dtype == torch.bool:

@@ -30,7 +30,7 @@ def sincos_2d(grid: Grid, dim: int, temperature: float = 10_000.0) -> Float[Tens
         raise ValueError(f"two-dimensional sine-cosine positions need a width divisible by 4, not {dim}")
     rows, columns = grid
     y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-    halves = [sincos(axis.flatten(), dim // 2, temperature) for axis in (x, y)]
+    halves = [sincos(axis.flatten().double(), dim // 2, temperature) for axis in (x, y)]
     return torch.cat(halves, dim=1)
 
 
