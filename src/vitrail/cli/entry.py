@@ -25,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Asked to stop, a command outside the training loop (which saves first) stops as it does for Ctrl-C.
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _run(words)
+        code = _run(words)
+        sys.stdout.flush()
+        return code
     except SystemExit as stop:  # tyro, after it printed a help page
         return int(stop.code or 0)
     except BrokenPipeError:  # `vitrail … | head`: the reader has seen enough

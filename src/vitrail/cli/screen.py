@@ -6,20 +6,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self, TextIO
 
-from vitrail.train.events import (
-    Evaluated,
-    Event,
-    Finished,
-    Interrupted,
-    Pictured,
-    Resumed,
-    Saved,
-    Started,
-    StepDone,
-)
-
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from vitrail.recipes.events import Event
+    from vitrail.train.events import Started, StepDone
 
 QUIET = 10.0
 """Seconds between lines about steps where there is no terminal."""
@@ -36,7 +27,7 @@ class Screen:
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream or sys.stdout
         self._clock = clock
-        self._bar: Progress | None = None
+        self._bar: "Progress | None" = None
         self._steps = 0
         self._spoke = clock()
         # Under torchrun every process runs the command; one of them speaks.
@@ -65,9 +56,15 @@ class Screen:
             cells = [row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]
             self.say("  ".join(cells).rstrip())
 
-    def report(self, event: Event) -> None:
-        """Show what a training run tells about itself."""
+    def report(self, event: "Event") -> None:
+        """Show what a recipe or its training run tells about itself."""
+        # Only now: these come with torch, which a help page can do without.
+        from vitrail.recipes.events import Note
+        from vitrail.train.events import Evaluated, Finished, Interrupted, Pictured, Resumed, Saved, Started, StepDone
+
         match event:
+            case Note():
+                self.say(event.text)
             case Started():
                 self._start(event)
             case Resumed():
@@ -87,7 +84,7 @@ class Screen:
             case Saved():
                 pass
 
-    def _start(self, event: Started) -> None:
+    def _start(self, event: "Started") -> None:
         self._steps = event.steps
         self.say(
             f"training {event.parameters:,} parameters for {event.steps - event.step:,} steps on {event.device}, "
@@ -113,7 +110,7 @@ class Screen:
         self._bar.add_task("steps", total=steps, completed=done, figures="")
         self._bar.start()
 
-    def _step(self, event: StepDone) -> None:
+    def _step(self, event: "StepDone") -> None:
         speed = f"loss {event.loss:.4g}  {event.images_per_second:,.0f} images/s  {duration(event.seconds_left)} left"
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=event.step, figures=speed)
