@@ -1,4 +1,55 @@
 """Vitrail: train, look inside and measure the models of four landmark deep-learning papers.
 
+>>> import vitrail as vt
+>>> summary = vt.train("mae", data="digits", epochs=5)  # the options of `vitrail train mae`, as keywords
+>>> run = vt.load(summary.folder)  # run.embed(images), run.reconstruct(images)
+
 Nothing heavy is imported here: a public name is fetched when it is first used.
 """
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vitrail import errors, train
+    from vitrail.recipes.runs import open_run as load
+
+__all__ = ["errors", "load", "train"]
+
+_HOMES = {"load": ("vitrail.recipes.runs", "open_run")}
+
+
+class _Package(ModuleType):
+    """This package; its ``train`` is both the room with the training loop and the function ``vt.train(...)``."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # Importing the room (by whoever comes first) sets it as an attribute of the package: this makes it callable.
+        if name == "train" and isinstance(value, ModuleType):
+            value.__class__ = _TrainRoom
+        super().__setattr__(name, value)
+
+
+class _TrainRoom(ModuleType):
+    """The room ``vitrail.train``, which can be called."""
+
+    def __call__(self, kind: str, **options: Any) -> Any:
+        """Train a model: ``vt.train("mae", data="digits")`` is ``vitrail train mae --data digits``."""
+        return import_module("vitrail.recipes.named").train(kind, **options)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        module, attribute = _HOMES[name]
+        return getattr(import_module(module), attribute)
+    if name in __all__:
+        return import_module(f"vitrail.{name}")
+    raise AttributeError(f"module 'vitrail' has no attribute {name!r}; the public names are {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+sys.modules[__name__].__class__ = _Package

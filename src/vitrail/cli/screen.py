@@ -27,7 +27,7 @@ class Screen:
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream or sys.stdout
         self._clock = clock
-        self._bar: "Progress | None" = None
+        self._bar: Progress | None = None
         self._steps = 0
         self._spoke = clock()
         # Under torchrun every process runs the command; one of them speaks.
