@@ -145,8 +145,12 @@ class ImageBatches:
         mixed = None
         if mixing is not None:
             mixing = mixing.take(own, self._reader.device)
-            # The partner may belong to another process: it is read and augmented here with its own row's draws.
-            pixels = mix(pixels, self._augmented(indices, mixing.partner, draws), mixing)
+            if len(rows) == self._total:
+                partners = pixels[mixing.partner.to(pixels.device)]
+            else:
+                # A partner may be another process's: it is read and augmented here too, with its own row's draws.
+                partners = self._augmented(indices, mixing.partner, draws)
+            pixels = mix(pixels, partners, mixing)
             others = self._reader.labels_of(indices[mixing.partner])
             mixed = None if others is None else (others, mixing.weight)
         scale, shift = affine(self._reader.images.mean, self._reader.images.std, self._reader.device)

@@ -1,12 +1,13 @@
 """One pass over a source: decode every image in threads, in order, and append them to a cache entry."""
 
+import contextlib
 import hashlib
 import itertools
 import os
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vitrail.data.cache import EntryWriter, Report
+from vitrail.data.cache import Report
 from vitrail.data.decode import UnreadableImageError, natural_channels, open_image, to_array
+from vitrail.data.entry import EntryWriter
 from vitrail.data.examples import Example, Source
 from vitrail.data.labels import content_split, encode_labels
 from vitrail.data.sources import file_digest
@@ -73,20 +75,21 @@ def _build(source: Source, options: Options, writer: EntryWriter, report: Report
     labels: list[object] = []
     skipped: list[str] = []
     last = time.monotonic()
-    for chunk in _decoded(iter(examples), options, source.where):
-        images = []
-        for example, image in chunk:
-            if image is None:
-                skipped.append(example.name)
-                continue
-            images.append(image)
-            names.append(example.name)
-            labels.append(example.label)
-        if images:
-            writer.append(np.stack(images))
-        if time.monotonic() - last > _REPORT_SECONDS:
-            last = time.monotonic()
-            report(f"Decoding {source.where}: {len(names):,} images")
+    with contextlib.closing(_decoded(iter(examples), options, source.where)) as chunks:
+        for chunk in chunks:
+            images = []
+            for example, image in chunk:
+                if image is None:
+                    skipped.append(example.name)
+                    continue
+                images.append(image)
+                names.append(example.name)
+                labels.append(example.label)
+            if images:
+                writer.append(np.stack(images))
+            if time.monotonic() - last > _REPORT_SECONDS:
+                last = time.monotonic()
+                report(f"Decoding {source.where}: {len(names):,} images")
     if not names:
         why = f"all of its {len(skipped)} images are damaged" if skipped else "it has no images"
         raise DataError(f"Nothing can be read from {source.where} ({options.part or 'all of it'}): {why}; add images.")
@@ -118,7 +121,7 @@ def _digest(image: bytes | Path | NDArray[np.uint8]) -> bytes:
 Decoded = list[tuple[Example, NDArray[np.uint8] | None]]
 
 
-def _decoded(examples: Iterator[Example], options: Options, where: str) -> Iterator[Decoded]:
+def _decoded(examples: Iterator[Example], options: Options, where: str) -> Generator[Decoded]:
     """Chunks of examples with their pixels ``[c H W]``, None for those to leave out; in order, few at a time."""
     decode: Callable[[Example], NDArray[np.uint8] | None] = _Decoder(options, where)
     first: Decoded = []

@@ -57,6 +57,8 @@ def open_image(payload: bytes | Path | NDArray[np.uint8], name: str) -> Image.Im
         raise UnreadableImageError(f"Image {name} is damaged ({str(error) or type(error).__name__}): {_REMEDY}.") from (
             error
         )
+    if image.mode in ("F", "LAB", "HSV"):
+        raise UnreadableImageError(f"Image {name} has {image.mode} pixels, and only grey and RGB are known: {_REMEDY}.")
     return image
 
 

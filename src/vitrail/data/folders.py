@@ -8,44 +8,68 @@ split and drops the labels where folders differ in depth.
 """
 
 import functools
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vitrail.data.examples import Example, Reading, Source
 from vitrail.data.labels import sorted_classes
 from vitrail.errors import DataError
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"})
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 TRAIN_NAMES = ("train", "training")
 TEST_NAMES = ("test", "testing", "val", "valid", "validation")
 """What a folder or file with the test split may be called; the first that is there wins."""
 
 
-def folder_sources(folder: Path) -> dict[str, Source]:
+def visible_files(folder: Path) -> list[str]:
+    """The paths of all files in a folder and the folders below it, in order, without hidden ones."""
+    found = []
+    for here, below, names in os.walk(folder, followlinks=True):
+        below[:] = [name for name in below if not name.startswith(".")]
+        found += [os.path.join(here, name) for name in names if not name.startswith(".")]
+    return sorted(found)
+
+
+def folder_sources(folder: Path, images: Sequence[str]) -> dict[str, Source]:
     """The splits of a folder of images: "train", and "test" where it has one of its own.
+
+    Args:
+        folder: what the user named.
+        images: the paths of the images below it, in order.
 
     Raises:
         DataError: no images, an empty class folder, or images beside class folders.
     """
     below = {child.name.lower(): child for child in _folders(folder)}
     train = next((below[name] for name in TRAIN_NAMES if name in below), None)
-    if train is None:
-        return {"train": _source(folder)}
-    sources = {"train": _source(train)}
+    if train is None or _is_class(train, list(below)):
+        return {"train": _source(folder, images)}
+    sources = {"train": _source(train, images)}
     test = next((below[name] for name in TEST_NAMES if name in below), None)
     if test is not None:
-        sources["test"] = _source(test)
+        sources["test"] = _source(test, images)
     return sources
 
 
-def _source(folder: Path) -> Source:
-    loose = _images(folder.iterdir())
-    by_class = {child.name: _images(child.rglob("*")) for child in _folders(folder)}
-    filled = {name: images for name, images in by_class.items() if images}
+def _is_class(train: Path, siblings: Sequence[str]) -> bool:
+    """Whether a folder called "train" holds pictures of trains: it has no folders of its own, beside other classes."""
+    return not _folders(train) and any(name not in (*TRAIN_NAMES, *TEST_NAMES) for name in siblings)
+
+
+def _source(folder: Path, images: Sequence[str]) -> Source:
+    prefix = os.path.join(folder, "")
+    loose: list[Path] = []
+    by_class: dict[str, list[Path]] = {child.name: [] for child in _folders(folder)}
+    for path in images:
+        if path.startswith(prefix):
+            name, slash, _ = path[len(prefix) :].partition(os.sep)
+            (by_class[name] if slash else loose).append(Path(path))
+    filled = {name: paths for name, paths in by_class.items() if paths}
     if not loose and not filled:
         raise DataError(
             f"The folder {folder} holds no images: expected one folder a class with "
-            f"{', '.join(sorted(IMAGE_SUFFIXES)[:4])} … files in it, or .parquet files."
+            f"{', '.join(IMAGE_SUFFIXES[:3])} … files in it, or .parquet files."
         )
     if loose and filled:
         raise DataError(
@@ -53,36 +77,29 @@ def _source(folder: Path) -> Source:
             "class folder, or leave only images (a set without labels)."
         )
     if filled and len(filled) < len(by_class):
-        empty = next(name for name, images in by_class.items() if not images)
+        empty = next(name for name, paths in by_class.items() if not paths)
         raise DataError(f"The class folder {folder / empty} holds no images: fill it or remove it.")
     if loose:
-        return Source(str(folder), "folder", tuple(loose), functools.partial(_read_loose, folder, loose))
+        return Source(str(folder), "folder", tuple(loose), functools.partial(_read_loose, loose))
     classes = sorted_classes(set(filled))
     files = tuple(path for name in classes for path in filled[name])
+    # The files' digest doesn't know the names of all folders above them, and the classes are called after these.
     identity = "\0".join(("class folders", *classes))
-    return Source(str(folder), identity, files, functools.partial(_read_classes, folder, classes, filled))
+    return Source(str(folder), identity, files, functools.partial(_read_classes, classes, filled))
 
 
-def _read_loose(folder: Path, images: list[Path]) -> Reading:
-    return Reading(False, None, (Example(str(path.relative_to(folder)), path, None) for path in images))
+def _read_loose(images: list[Path]) -> Reading:
+    return Reading(False, None, (Example(path.name, path, None) for path in images))
 
 
-def _read_classes(folder: Path, classes: tuple[str, ...], images: dict[str, list[Path]]) -> Reading:
+def _read_classes(classes: tuple[str, ...], images: dict[str, list[Path]]) -> Reading:
     def examples() -> Iterator[Example]:
         for name in classes:
             for path in images[name]:
-                yield Example(str(path.relative_to(folder)), path, name)
+                yield Example(f"{path.parent.name}/{path.name}", path, name)
 
     return Reading(True, classes, examples())
 
 
 def _folders(folder: Path) -> list[Path]:
     return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
-
-
-def _images(paths: Iterator[Path]) -> list[Path]:
-    return sorted(
-        path
-        for path in paths
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )

@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vitrail.data.building import TEST_FRACTION, Options, build_entry
-from vitrail.data.cache import FORMAT, Entry, cache_root, open_or_build
+from vitrail.data.cache import cache_root, open_or_build, output_errors
+from vitrail.data.entry import FORMAT, Entry
 from vitrail.data.examples import Source
 from vitrail.data.labels import allot
 from vitrail.data.sources import content_digest, find_sources
@@ -203,13 +204,20 @@ def _entry(source: Source, options: Options, root: Path, report: Callable[[str],
 
 def _take(pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
     size = len(rows) * pixels[0].nbytes
+    root = cache_root(None)
     if size <= _IN_MEMORY:
         return np.ascontiguousarray(pixels[rows])
-    file = tempfile.TemporaryFile(dir=cache_root(None))  # noqa: SIM115 - unnamed: gone when the array is
-    for start in range(0, len(rows), 4096):
-        file.write(np.ascontiguousarray(pixels[rows[start : start + 4096]]).data)
-    file.flush()
-    return np.memmap(file, np.uint8, "r", shape=(len(rows), *pixels.shape[1:]))
+    with output_errors(root), _unnamed_file(root) as file:
+        for start in range(0, len(rows), 4096):
+            file.write(np.ascontiguousarray(pixels[rows[start : start + 4096]]).data)
+        file.flush()
+        return np.memmap(file, np.uint8, "r", shape=(len(rows), *pixels.shape[1:]))
+
+
+def _unnamed_file(folder: Path) -> BinaryIO:
+    """A file without a name: its room is given back when the last array that maps it is gone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return cast(BinaryIO, tempfile.TemporaryFile(dir=folder))
 
 
 def _silent(message: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from vitrail.data.embedded import EMBEDDED
 from vitrail.data.examples import Example, Reading, Source
-from vitrail.data.folders import IMAGE_SUFFIXES, folder_sources
+from vitrail.data.folders import IMAGE_SUFFIXES, folder_sources, visible_files
 from vitrail.data.tables import hub_sources, parquet_source, parquet_sources
 from vitrail.errors import DataError
 
@@ -29,6 +29,8 @@ def find_sources(data: str) -> dict[str, Source]:
     """
     if data in EMBEDDED:
         return {"train": _embedded_source(data)}
+    if not data.strip():
+        raise DataError(f"No data is named: give {', '.join(EMBEDDED)}, a folder, a .parquet file or a Hub name.")
     path = Path(data).expanduser()
     try:
         if path.is_dir():
@@ -48,8 +50,9 @@ def content_digest(source: Source, root: Path) -> str:
     """
     if not source.files:
         return hashlib.blake2b(source.identity.encode(), digest_size=16).hexdigest()
-    base = Path(os.path.commonpath([path.resolve().parent for path in source.files]))
-    facts = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in source.files]
+    paths = [os.path.abspath(path) for path in source.files]
+    base = os.path.commonpath([os.path.dirname(path) for path in paths])
+    facts = [(path, status.st_size, status.st_mtime_ns) for path in paths for status in [os.stat(path)]]
     stamp = hashlib.blake2b(json.dumps([source.identity, facts]).encode(), digest_size=16).hexdigest()
     note = root / "sources" / f"{stamp}.txt"
     try:
@@ -59,9 +62,9 @@ def content_digest(source: Source, root: Path) -> str:
     except (OSError, UnicodeDecodeError):
         pass
     digest = hashlib.blake2b(source.identity.encode(), digest_size=16)
-    for path in source.files:
-        digest.update(f"\0{path.resolve().relative_to(base)}\0".encode())
-        digest.update(file_digest(path))
+    for path in paths:
+        digest.update(f"\0{os.path.relpath(path, base)}\0".encode())
+        digest.update(file_digest(Path(path)))
     if time.time_ns() - max(changed for _, _, changed in facts) > _RACY_SECONDS * 1e9:
         _note(note, digest.hexdigest())
     return digest.hexdigest()
@@ -103,10 +106,12 @@ def _embedded_source(name: str) -> Source:
 
 
 def _folder(folder: Path) -> dict[str, Source]:
-    tables = [path for path in folder.rglob("*.parquet") if not path.name.startswith(".")]
+    files = visible_files(folder)
+    tables = [Path(path) for path in files if path.lower().endswith(".parquet")]
+    images = [path for path in files if path.lower().endswith(IMAGE_SUFFIXES)]
     if not tables:
-        return folder_sources(folder)
-    if any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.rglob("*")):
+        return folder_sources(folder, images)
+    if images:
         raise DataError(
             f"The folder {folder} holds parquet files beside image files: leave one kind, or name one file."
         )
