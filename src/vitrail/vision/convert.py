@@ -1,0 +1,258 @@
+"""ViT and MAE to and from facebookresearch/mae, timm and Hugging Face, exact to the bit both ways.
+
+================  =========================================================  ======================================
+there             what                                                       here
+================  =========================================================  ======================================
+facebookresearch  ``MaskedAutoencoderViT``'s state dict                      ``from_mae``, ``to_mae``
+timm              ``VisionTransformer``'s state dict                         ``from_timm``, ``to_timm``
+Hugging Face      a folder, Hub name or module of ``ViTMAEForPreTraining``,  ``from_huggingface``, ``to_huggingface``
+                  ``ViTForImageClassification`` or ``ViTModel``
+================  =========================================================  ======================================
+
+The encoder that facebookresearch/mae publishes on its own has timm's names: read it by ``from_timm``.
+
+Those libraries know one architecture: pre-norm blocks with biases and LayerNorm, one linear map a patch, a final norm.
+What they can't express (post-norm, a convolutional stem, CrossMAE's decoder …) is refused by a sentence.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from vitrail.errors import ModelError, OutputError
+from vitrail.vision import huggingface
+from vitrail.vision.mae import MAEConfig, MaskedAutoencoder
+from vitrail.vision.renaming import (
+    HUGGING_FACE,
+    TIMM,
+    Rule,
+    Weights,
+    carry_back,
+    carry_there,
+    decoder_rules,
+    encoder_rules,
+    refuse,
+    refuse_mae,
+    same,
+)
+from vitrail.vision.vit import ViT, ViTConfig
+
+# -- facebookresearch/mae ---------------------------------------------------------------------------------------------
+
+
+def from_mae(weights: Weights, config: MAEConfig) -> MaskedAutoencoder:
+    """A masked autoencoder from the state dict of facebookresearch/mae's ``MaskedAutoencoderViT``.
+
+    Args:
+        weights: the state dict (in a published file, what stands under ``"model"``).
+        config: the sizes, which a state dict does not tell; for ``mae_vit_base_patch16`` they are
+            ``mae_config("base", 224, 16)``.
+
+    Raises:
+        ModelError: weights of another model, by name.
+    """
+    refuse_mae(config, "facebookresearch/mae")
+    model = MaskedAutoencoder(config)
+    carry_back(_mae_rules(config), weights, model, "the state dict")
+    return model
+
+
+def to_mae(model: MaskedAutoencoder) -> dict[str, Tensor]:
+    """The state dict that facebookresearch/mae's ``MaskedAutoencoderViT`` of this size loads.
+
+    Raises:
+        ModelError: where that class can't express the model.
+    """
+    refuse_mae(model.config, "facebookresearch/mae")
+    return carry_there(_mae_rules(model.config), model)
+
+
+def _mae_rules(config: MAEConfig) -> list[Rule]:
+    return encoder_rules(config.encoder, TIMM, ours="encoder.") + decoder_rules(config, TIMM, "", "decoder_blocks")
+
+
+# -- timm -------------------------------------------------------------------------------------------------------------
+
+
+def from_timm(weights: Weights, config: ViTConfig) -> ViT:
+    """A Vision Transformer from the state dict of timm's ``VisionTransformer``.
+
+    Args:
+        weights: the state dict. timm's ``fc_norm`` (a norm after mean pooling) has no place here: make the timm model
+            with ``fc_norm=False``.
+        config: the sizes; mean pooling is timm's ``global_pool="avg"``.
+
+    Raises:
+        ModelError: weights of another model, by name.
+    """
+    refuse(config, "timm's VisionTransformer")
+    model = ViT(config)
+    carry_back(_timm_rules(config), weights, model, "the state dict")
+    return model
+
+
+def to_timm(model: ViT) -> dict[str, Tensor]:
+    """The state dict that timm's ``VisionTransformer`` of this size loads (mean pooling: ``fc_norm=False``).
+
+    Raises:
+        ModelError: where that class can't express the model.
+    """
+    refuse(model.config, "timm's VisionTransformer")
+    return carry_there(_timm_rules(model.config), model)
+
+
+def _timm_rules(config: ViTConfig) -> list[Rule]:
+    return encoder_rules(config, TIMM) + (same("head", "head") if config.classes else [])
+
+
+# -- Hugging Face -----------------------------------------------------------------------------------------------------
+
+
+def from_huggingface(source: str | Path | nn.Module) -> ViT | MaskedAutoencoder:
+    """A model of ours from one of Hugging Face's.
+
+    Args:
+        source: a folder with config.json and weights, a name on the Hub, or a ``ViTMAEForPreTraining``,
+            ``ViTForImageClassification`` or ``ViTModel``. A ``ViTModel``'s pooler (a further layer on CLS, which our
+            models don't have) is left behind.
+
+    Raises:
+        ModelError: another kind of model, weights that don't fit by name, or nothing to read.
+    """
+    settings: Any
+    if isinstance(source, nn.Module):
+        kind, settings, weights = type(source).__name__, getattr(source, "config", None), dict(source.state_dict())
+        where = f"this {kind}"
+    else:
+        folder = _folder(source)
+        kind, settings = _read_config(folder)
+        weights, where = _read_weights(folder), str(source)
+    weights = {huggingface.published_name(name): x for name, x in weights.items()}
+    model: ViT | MaskedAutoencoder
+    match kind:
+        case "ViTMAEForPreTraining":
+            model = MaskedAutoencoder(huggingface.mae_config(settings))
+        case "ViTForImageClassification":
+            model = ViT(huggingface.vit_config(settings, classes=settings.num_labels))
+        case "ViTModel":
+            model = ViT(huggingface.vit_config(settings))
+            weights = {name: x for name, x in weights.items() if not name.startswith("pooler.")}
+        case _:
+            raise ModelError(
+                f"{where} is a {kind}, not a ViTMAEForPreTraining, ViTForImageClassification or ViTModel; "
+                "choose a model of one of these kinds"
+            )
+    carry_back(huggingface_rules(model.config), weights, model, where)
+    return model
+
+
+def to_huggingface(
+    model: ViT | MaskedAutoencoder,
+    folder: Path,
+    *,
+    labels: Sequence[str] = (),
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
+) -> None:
+    """Write a folder that transformers' ``from_pretrained`` loads as is.
+
+    A masked autoencoder becomes a ``ViTMAEForPreTraining``, a classifier a ``ViTForImageClassification`` and an encoder
+    without a classifier a ``ViTModel``. Files of these names in the folder are replaced once all are written.
+
+    Args:
+        labels: names of the classes, in order.
+        mean, std: per channel, of pixels scaled to [0, 1], as the model was trained on; with them goes a
+            preprocessor_config.json, so that ``AutoImageProcessor`` prepares images the same way.
+
+    Raises:
+        ModelError: where transformers can't express the model.
+        OutputError: where the folder can't be written.
+    """
+    if isinstance(model, MaskedAutoencoder):
+        vit, settings = model.config.encoder, huggingface.mae_settings(model.config)
+    else:
+        vit, settings = model.config, huggingface.vit_settings(model.config, labels)
+    weights = carry_there(huggingface_rules(model.config), model)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as whole:
+            beside = Path(whole)
+            save_file(weights, beside / "model.safetensors", metadata={"format": "pt"})
+            (beside / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
+            if mean:
+                processor = huggingface.processor(vit, mean, std)
+                (beside / "preprocessor_config.json").write_text(json.dumps(processor, indent=2) + "\n")
+            for file in beside.iterdir():
+                os.replace(file, folder / file.name)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(
+            f"{folder} can't be written ({error}); free some room there or choose another folder"
+        ) from error
+
+
+def huggingface_rules(config: ViTConfig | MAEConfig) -> list[Rule]:
+    """How a model's weights are called in Hugging Face's published checkpoints."""
+    if isinstance(config, MAEConfig):
+        encoder = encoder_rules(config.encoder, HUGGING_FACE, ours="encoder.", theirs="vit.")
+        return encoder + decoder_rules(config, HUGGING_FACE, "decoder.", "decoder_layers")
+    if not config.classes:
+        return encoder_rules(config, HUGGING_FACE)
+    return encoder_rules(config, HUGGING_FACE, theirs="vit.") + same("head", "classifier")
+
+
+def _folder(source: str | Path) -> Path:
+    """The folder itself, or the Hub's copy of a model by that name."""
+    if Path(source).is_dir():
+        return Path(source)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(str(source), allow_patterns=["*.json", "*.safetensors"]))
+        if not list(folder.glob("*.safetensors")):
+            snapshot_download(str(source), allow_patterns=["*.bin"])
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise ModelError(
+            f"{source} is no folder here, and no model of that name could be had from the Hugging Face Hub; "
+            "check the spelling and the connection"
+        ) from error
+    return folder
+
+
+def _read_config(folder: Path) -> tuple[str, Any]:
+    """The kind of model and its configuration, defaults filled in by transformers."""
+    from transformers import AutoConfig
+
+    try:
+        settings = AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"{folder} holds no config.json that transformers can read; give a folder that save_pretrained wrote"
+        ) from error
+    kinds = settings.architectures or ["model of no stated architecture"]
+    return kinds[0], settings
+
+
+def _read_weights(folder: Path) -> dict[str, Tensor]:
+    """All tensors of a folder: one file or shards, safetensors where there are any."""
+    files = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+    if not files:
+        raise ModelError(
+            f"{folder} holds neither model.safetensors nor pytorch_model.bin; give a folder that save_pretrained wrote"
+        )
+    weights: dict[str, Tensor] = {}
+    for file in files:
+        try:
+            weights |= load_file(file) if file.suffix == ".safetensors" else torch.load(file, weights_only=True)
+        except (SafetensorError, UnpicklingError, RuntimeError, EOFError, TypeError) as error:
+            raise ModelError(f"{file} is damaged or holds something else than weights; fetch it again") from error
+    return weights
