@@ -1,45 +1,41 @@
-"""Training by name, from Python: what stands behind ``vt.train``."""
+"""Recipes by name, with their options as keywords: what ``vt.train("mae", data="digits")`` calls."""
 
 import dataclasses
-from collections.abc import Iterable
 from difflib import get_close_matches
-from importlib import import_module
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from vitrail.errors import ConfigError
+from vitrail.recipes import mae, vit
 from vitrail.recipes.events import Report, ignore
 from vitrail.recipes.training import RunSummary
 
-RECIPES = {"vit": "ViTRecipe", "mae": "MAERecipe"}
-"""What can be trained: the recipe's module in this room, and its class."""
+Recipe = TypeVar("Recipe")
 
 
-def train(kind: str, report: Report = ignore, **options: Any) -> RunSummary:
-    """Train a model, or go on with the unfinished run in the same folder.
+def train(kind: str, *, report: Report = ignore, **options: Any) -> RunSummary:
+    """Train a model as ``vitrail train KIND`` does.
 
     Args:
         kind: "vit" or "mae".
-        report: called with every event (``vitrail.recipes.events``); nothing is printed.
-        **options: the options of ``vitrail train KIND``, with underscores.
+        report: is handed events while the run goes on.
+        options: the fields of ``ViTRecipe`` or ``MAERecipe``.
 
     Raises:
-        ConfigError: no such kind or option (the nearest is named), and whatever the recipe refuses.
+        ConfigError: no such kind, or no such option; the nearest is named.
     """
-    if kind not in RECIPES:
-        raise ConfigError(f"there is no recipe called {kind!r}, only {', '.join(RECIPES)}: {_remedy(kind, RECIPES)}")
-    module = import_module(f"vitrail.recipes.{kind}")
-    recipe = getattr(module, RECIPES[kind])
-    known = [field.name for field in dataclasses.fields(recipe)]
+    match kind:
+        case "vit":
+            return vit.run(_recipe(vit.ViTRecipe, options), report)
+        case "mae":
+            return mae.run(_recipe(mae.MAERecipe, options), report)
+    raise ConfigError(f"there is nothing called {kind!r} to train: choose vit or mae.")
+
+
+def _recipe(recipe: type[Recipe], options: dict[str, Any]) -> Recipe:
+    known = [field.name for field in dataclasses.fields(recipe)]  # type: ignore[arg-type]
     for name in options:
         if name not in known:
-            raise ConfigError(f"the recipe {kind!r} has no option {name!r}: {_remedy(name, known)}")
-    if isinstance(options.get("run"), str):
-        options["run"] = Path(options["run"])
-    summary: RunSummary = module.run(recipe(**options), report)
-    return summary
-
-
-def _remedy(word: str, known: Iterable[str]) -> str:
-    near = get_close_matches(word, list(known), n=1)
-    return f"did you mean {near[0]!r}?" if near else "see docs/cli.md for what there is"
+            near = get_close_matches(name, known, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}."
+            raise ConfigError(f"{recipe.__name__} has no option {name!r}: {remedy}")
+    return recipe(**options)

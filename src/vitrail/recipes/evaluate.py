@@ -1,0 +1,203 @@
+"""The field's own measures for a run, on test images that training never saw.
+
+A ViT: top-1 accuracy with Wilson's 95% interval, each class's accuracy, and who is taken for whom.
+A masked autoencoder: the squared error on hidden patches beside two fills that learn nothing.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from vitrail.recipes.events import Note, Report, ignore
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from vitrail.data import ImageSet
+    from vitrail.recipes.runs import Run
+
+COMPARED = 2000
+"""At most so many test images are filled in by interpolation, which is slow."""
+
+
+@dataclass(frozen=True)
+class EvaluateRecipe:
+    """The field's own measures for a run, with intervals."""
+
+    run: Path
+    """Folder of the run."""
+    data: str | None = None
+    """Images to test on, the test part of them (default: what the run was trained on)."""
+    seed: int = 0
+    """Draws the masks of a masked autoencoder."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """"auto": a GPU if there is one."""
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    """"auto": bf16 where the processor multiplies bf16 matrices natively, else float32."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures of a run, as in ``evaluation.json``, and the files written."""
+
+    folder: Path
+    kind: str
+    figures: dict[str, Any]
+    pictures: tuple[Path, ...]
+
+
+def run(recipe: EvaluateRecipe, report: Report = ignore) -> Evaluation:
+    """Measure a run on its test images and write ``evaluation.json`` and a picture beside its weights.
+
+    Raises:
+        VitrailError: the run or the data can't be used.
+    """
+    from vitrail.recipes.results import write_json
+    from vitrail.recipes.runs import open_run
+
+    opened = open_run(recipe.run)
+    images = images_of(opened, recipe.data, "test", report)
+    report(Note(f"evaluating {recipe.run} on the {len(images):,} test images of {images.name}"))
+    began = time.monotonic()
+    measure = _evaluate_vit if opened.kind == "vit" else _evaluate_mae
+    figures, picture = measure(opened, images, recipe)
+    figures = {
+        "kind": opened.kind,
+        "data": images.name,
+        "fingerprint": images.fingerprint,
+        "images": len(images),
+        **figures,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    write_json(opened.folder / "evaluation.json", figures)
+    return Evaluation(opened.folder, opened.kind, figures, (picture,))
+
+
+def images_of(run: "Run", data: str | None, split: Literal["train", "test"], report: Report) -> "ImageSet":
+    """A run's images, or others fitted to its model."""
+    from vitrail.data import load_images
+
+    height, width = run.image_size
+    images = load_images(
+        data or run.data,
+        split,
+        image_size=run.options.get("image_size") if data is None else height if height == width else None,
+        channels=run.channels,
+        corrupt=run.options.get("corrupt", "refuse"),
+        report=lambda line: report(Note(line)),
+    )
+    return run.feed(images)
+
+
+def accuracy_and_loss(
+    model: "nn.Module",
+    images: "ImageSet",
+    device: Literal["auto", "cpu", "cuda"],
+    precision: Literal["auto", "float32", "bf16"],
+) -> dict[str, float]:
+    """Top-1 accuracy and mean cross-entropy over all images."""
+    import torch
+    from torch.nn import functional as F
+
+    from vitrail.data import require_labels
+    from vitrail.recipes.inference import inferring, logits_of
+
+    labels = torch.from_numpy(require_labels(images))
+    with inferring(model, device, precision) as place:
+        logits = logits_of(model, images, place)
+    right = (logits.argmax(1) == labels).double().mean()
+    return {"accuracy": right.item(), "loss": F.cross_entropy(logits, labels).item()}
+
+
+def masked_error(
+    model: "nn.Module",
+    images: "ImageSet",
+    seed: int,
+    device: Literal["auto", "cpu", "cuda"],
+    precision: Literal["auto", "float32", "bf16"],
+) -> float:
+    """The training loss over all images, with masks that are always the same."""
+    from vitrail.data import in_order
+    from vitrail.nn.randomness import RowRandom
+    from vitrail.recipes.inference import BATCH, inferring
+
+    total, count = 0.0, 0
+    with inferring(model, device, precision) as place:
+        for batch in in_order(images, BATCH, device=place, labels=False):
+            random = RowRandom(seed, 0, batch.rows, batch.total)
+            output = model(batch.images, random.uniform("mask", _patches(model)).to(place))
+            total += output.loss_sum.item()
+            count += output.count
+    return total / count
+
+
+def _patches(model: "nn.Module") -> int:
+    from vitrail.vision import MaskedAutoencoder
+
+    assert isinstance(model, MaskedAutoencoder)
+    return model.config.patches
+
+
+def _evaluate_vit(run: "Run", images: "ImageSet", recipe: EvaluateRecipe) -> tuple[dict[str, Any], Path]:
+    import torch
+
+    from vitrail.data import require_labels
+    from vitrail.errors import ModelError
+    from vitrail.recipes.inference import inferring, logits_of
+    from vitrail.recipes.intervals import wilson_interval
+    from vitrail.recipes.results import write_bytes
+    from vitrail.vision.pictures import confusion_png
+
+    labels = torch.from_numpy(require_labels(images))
+    if images.classes != run.classes:
+        raise ModelError(
+            f"{images.name} has the classes {_some(images.classes)}, and {run.folder} knows {_some(run.classes)}: "
+            "name data with the same classes, or train on these."
+        )
+    with inferring(run.model, recipe.device, recipe.precision) as place:
+        guesses = logits_of(run.model, images, place).argmax(1)
+    number = len(run.classes)
+    counts = torch.bincount(labels * number + guesses, minlength=number**2).view(number, number)
+    of_class = counts.sum(1)
+    accuracy = counts.diagonal().sum().item() / len(images)
+    interval = wilson_interval(accuracy, len(images))
+    title = f"{accuracy:.1%} of {len(images):,} test images right"
+    picture = write_bytes(run.folder / "confusion.png", confusion_png(counts, run.classes, title))
+    per_class = {
+        name: round(counts[row, row].item() / of_class[row].item(), 6) if of_class[row] else None
+        for row, name in enumerate(run.classes)
+    }
+    return {
+        "accuracy": accuracy,
+        "interval": list(interval),
+        "per_class": per_class,
+        "confusion": counts.tolist(),
+    }, picture
+
+
+def _evaluate_mae(run: "Run", images: "ImageSet", recipe: EvaluateRecipe) -> tuple[dict[str, Any], Path]:
+    from vitrail.recipes.fills import compare
+    from vitrail.recipes.reconstruct import draw_examples
+
+    model = run.autoencoder()
+    loss = masked_error(model, images, recipe.seed, recipe.device, recipe.precision)
+    training = images_of(run, recipe.data, "train", ignore)
+    compared = images if len(images) <= COMPARED else images.subset(range(COMPARED))
+    errors = compare(model, compared, training, recipe.seed, recipe.device, recipe.precision)
+    picture = run.folder / "reconstruction.png"
+    draw_examples(model, images, 8, picture, recipe.seed, recipe.device)
+    return {
+        "loss": loss,
+        "masked_patch_error": errors,
+        "unit": "mean squared error of hidden pixels, in squared standard deviations of the training pixels",
+        "compared_images": len(compared),
+        "better_than_mean_image": 1 - errors["model"] / errors["mean_image"],
+        "better_than_bilinear": 1 - errors["model"] / errors["bilinear"],
+        "better_than_both": 1 - errors["model"] / min(errors["mean_image"], errors["bilinear"]),
+        "given": "mean and contrast of each hidden patch, to model and fills alike" if model.config.norm_pix else "",
+    }, picture
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:3]) + (f" … ({len(names)})" if len(names) > 3 else "")

@@ -1,0 +1,63 @@
+"""Hand a run's weights to another library, in the form that library loads."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vitrail.errors import ConfigError, ModelError
+from vitrail.recipes.events import Note, Report, ignore
+
+
+@dataclass(frozen=True)
+class ExportRecipe:
+    """Hand a run's weights to another library."""
+
+    run: Path
+    """Folder of the run."""
+    to: Literal["huggingface", "timm", "mae"] = "huggingface"
+    """huggingface: a folder for from_pretrained; timm: a VisionTransformer's weights; mae: facebookresearch/mae's."""
+    output: Path | None = None
+    """The folder (huggingface) or file to write (default: exported/ in the run's folder)."""
+
+
+def run(recipe: ExportRecipe, report: Report = ignore) -> Path:
+    """Write a run's weights for another library; returns the folder or file.
+
+    Raises:
+        VitrailError: no run, a model that the other library can't express, or a place that can't be written.
+    """
+    from vitrail.recipes.results import write_bytes
+    from vitrail.recipes.runs import open_run
+    from vitrail.vision import MaskedAutoencoder, convert
+
+    opened = open_run(recipe.run)
+    model = opened.model
+    folder = opened.folder / "exported"
+    match recipe.to:
+        case "huggingface":
+            output = recipe.output or folder / "huggingface"
+            labels = opened.classes if opened.kind == "vit" else ()
+            convert.to_huggingface(model, output, labels=labels, mean=opened.mean, std=opened.std)
+            return output
+        case "timm":
+            if isinstance(model, MaskedAutoencoder):
+                report(Note("timm has no decoder: the encoder is written"))
+            from safetensors.torch import save
+
+            weights = {name: tensor.contiguous() for name, tensor in convert.to_timm(opened.encoder).items()}
+            return write_bytes(recipe.output or folder / "timm.safetensors", save(weights))
+        case "mae":
+            if not isinstance(model, MaskedAutoencoder):
+                raise ModelError(
+                    f"{recipe.run} is a classifier, and facebookresearch/mae knows masked autoencoders only: use --to "
+                    "timm, whose names its fine-tuned classifiers have."
+                )
+            import io
+
+            import torch
+
+            buffer = io.BytesIO()
+            # Its scripts read what stands under "model".
+            torch.save({"model": convert.to_mae(model)}, buffer)
+            return write_bytes(recipe.output or folder / "mae.pth", buffer.getvalue())
+    raise ConfigError(f"there is no export to {recipe.to!r}: choose huggingface, timm or mae.")
