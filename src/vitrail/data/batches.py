@@ -6,7 +6,7 @@ same global batch. The next step's batch is made in a thread while the caller wo
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -127,7 +127,7 @@ class ImageBatches:
         """How many steps were handed out; with the arguments of this object that is all there is to know."""
         return {"step": self._step}
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Go on after that many steps; holds for iterations started from now on."""
         self._step = int(state["step"])
 
@@ -154,7 +154,7 @@ class ImageBatches:
             others = self._reader.labels_of(indices[mixing.partner])
             mixed = None if others is None else (others, mixing.weight)
         scale, shift = affine(self._reader.images.mean, self._reader.images.std, self._reader.device)
-        return ImageBatch(pixels.mul_(scale).add_(shift), labels, mixed, indices[own], rows, self._total)
+        return ImageBatch(pixels.mul_(scale / 255).add_(shift), labels, mixed, indices[own], rows, self._total)
 
     def _augmented(self, indices: Tensor, rows: Tensor, draws: Draws) -> Float[Tensor, "b c H W"]:
         pixels = self._reader.pixels_of(indices[rows])
