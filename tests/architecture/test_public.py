@@ -48,10 +48,10 @@ def test_train_is_a_room_and_a_function_whoever_comes_first(first: str) -> None:
 
 
 def test_train_names_what_it_can_train() -> None:
-    with pytest.raises(ConfigError, match=r"'mea'.*did you mean 'mae'\?"):
+    with pytest.raises(ConfigError, match=r"'mea'.*choose vit or mae"):
         vt.train("mea")
 
 
 def test_train_names_the_nearest_option() -> None:
-    with pytest.raises(ConfigError, match=r"no option 'mask_ration'.*did you mean 'mask_ratio'\?"):
+    with pytest.raises(ConfigError, match=r"no option 'mask_ration': did you mean mask_ratio\?"):
         vt.train("mae", mask_ration=0.5)

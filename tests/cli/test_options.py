@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import pytest
-import tyro
 
 from vitrail.cli.options import help_text, nearest, option_names, parse
 from vitrail.errors import ConfigError
@@ -25,14 +24,14 @@ class Inner:
 class Made:
     """Makes a thing."""
 
-    run: Annotated[Path, tyro.conf.Positional]
+    run: Path
     """Folder of the run."""
     preset: Literal["tiny", "small"] = "tiny"
     """Size."""
     flip: bool = False
     """Mirror half of the images."""
     image_size: int | None = None
-    """Pixels."""
+    """Pixels on a side (default: as they are)."""
     train: Inner = field(default_factory=Inner)
 
 
@@ -100,6 +99,16 @@ def test_help_wins_over_mistakes(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_options_are_read_from_the_help() -> None:
     assert {"--preset", "--flip", "--image-size", "--lr", "--betas"} <= set(option_names(Made, "make"))
     assert "\x1b" not in help_text(Made, "make")
+
+
+def test_no_help_says_that_the_default_is_none() -> None:
+    text = help_text(Made, "make")
+    assert "None" not in text
+    assert "(default: as they are)" in text
+
+
+def test_what_is_read_is_the_recipe_itself() -> None:
+    assert type(parse(Made, "make", ["r"])) is Made
 
 
 def test_nearest_gives_up_on_strangers() -> None:

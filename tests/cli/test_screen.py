@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def test_lines_come_every_ten_seconds_and_at_the_end() -> None:
     assert lines[0] == "training 1,234,567 parameters for 1,300 steps on cpu, bf16 (the processor multiplies bf16)"
     assert [line.split()[1] for line in lines[1:-1]] == ["400/1300", "800/1300", "1200/1300", "1300/1300"]
     assert lines[1] == "step 400/1300  loss 0.1235  1,711 images/s  1 min 23 s left"
-    assert lines[-1] == "1300 steps done, 39 s"
+    assert lines[-1] == "1,300 steps done, 39 s"
 
 
 def test_other_events_are_a_line_each_or_none(tmp_path: Path) -> None:
@@ -49,16 +50,24 @@ def test_other_events_are_a_line_each_or_none(tmp_path: Path) -> None:
     with Screen(stream) as screen:
         screen.report(Resumed(17, Path("state.pt"), Path("newer.pt")))
         screen.report(Evaluated(19, {"accuracy": 0.5, "loss": 2.25}))
-        screen.report(Pictured(19, Path("p.png")))
+        screen.report(Pictured(19, Path("pictures/a.png")))
+        screen.report(Pictured(23, Path("pictures/b.png")))
         screen.report(Saved(19, Path("state.pt")))
         screen.report(Interrupted(19, 23))
         screen.report(Note("the test set is read"))
     assert stream.getvalue().splitlines() == [
         "going on after step 17 of state.pt (newer.pt is damaged and was left alone)",
         "step 19: accuracy 0.5  loss 2.25",
-        "step 19: picture p.png",
+        "pictures of how it goes on: pictures",
         "the test set is read",
     ]
+
+
+def test_a_finished_run_is_not_announced_as_training() -> None:
+    stream = io.StringIO()
+    with Screen(stream) as screen:
+        screen.report(replace(STARTED, step=1300))
+    assert stream.getvalue() == "all 1,300 steps were done before\n"
 
 
 def test_a_terminal_gets_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,12 @@
 """From the words after a command to its recipe: tyro reads the flags, a mistake becomes one sentence."""
 
 import contextlib
+import dataclasses
 import difflib
 import io
 import re
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar, cast, get_type_hints
 
 import tyro
 
@@ -13,7 +14,13 @@ from vitrail.errors import ConfigError
 
 Recipe = TypeVar("Recipe")
 
-_MARKERS = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+_MARKERS = (
+    tyro.conf.OmitArgPrefixes,
+    tyro.conf.FlagCreatePairsOff,
+    tyro.conf.PositionalRequiredArgs,
+    tyro.conf.PositionalMetavarFromFieldName,
+    tyro.conf.DisallowNone,
+)
 
 
 def parse(recipe: type[Recipe], name: str, arguments: Sequence[str]) -> Recipe:
@@ -61,7 +68,28 @@ def nearest(word: str, known: Sequence[str]) -> str | None:
 
 
 def _read(recipe: type[Recipe], name: str, arguments: Sequence[str]) -> tuple[Recipe, list[str]]:
-    return tyro.cli(recipe, prog=f"vitrail {name}", args=arguments, config=_MARKERS, return_unknown_args=True)
+    shown = _without_none(recipe)
+    value, unknown = tyro.cli(shown, prog=f"vitrail {name}", args=arguments, config=_MARKERS, return_unknown_args=True)
+    fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return recipe(**fields), unknown
+
+
+def _without_none(recipe: type[Recipe]) -> Any:
+    """The recipe, its help without "(default: None)": where None is the default, the text says what it means."""
+    kind = cast(Any, recipe)
+    hints = get_type_hints(kind, include_extras=True)
+    silent = [
+        (
+            field.name,
+            Annotated[hints[field.name], tyro.conf.arg(help_behavior_hint="")],
+            dataclasses.field(default=None),
+        )
+        for field in dataclasses.fields(kind)
+        if field.default is None
+    ]
+    shown = dataclasses.make_dataclass(recipe.__name__, silent, bases=(recipe,), frozen=True)
+    shown.__doc__ = recipe.__doc__
+    return shown
 
 
 def _not_known(word: str, recipe: type[object], name: str) -> str:
@@ -81,5 +109,5 @@ def _one_sentence(panel: str, name: str) -> str:
         if line.startswith("───"):
             break
         reason.append(line)
-    text = " ".join(reason).rstrip(".") or "the options can't be read"
+    text = " ".join(reason).replace(" (required)", "").rstrip(".") or "the options can't be read"
     return f"{text[0].lower()}{text[1:]}: see vitrail {name} --help"

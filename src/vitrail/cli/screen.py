@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Self, TextIO
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Screen:
         self._clock = clock
         self._bar: Progress | None = None
         self._steps = 0
+        self._pictures: Path | None = None
         self._spoke = clock()
         # Under torchrun every process runs the command; one of them speaks.
         self._silent = os.environ.get("RANK", "0") != "0"
@@ -49,12 +51,13 @@ class Screen:
             print(text, file=self._stream, flush=True)
         self._spoke = self._clock()
 
-    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Rows under heads: the first column to the left, figures to the right."""
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
+        """Rows under heads; the first ``left`` columns stand to the left, figures to the right."""
         widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
         for row in [heads, ["-" * width for width in widths], *rows]:
-            cells = [row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]
-            self.say("  ".join(cells).rstrip())
+            names = map(str.ljust, row[:left], widths[:left])
+            numbers = map(str.rjust, row[left:], widths[left:])
+            self.say("  ".join([*names, *numbers]).rstrip())
 
     def report(self, event: "Event") -> None:
         """Show what a recipe or its training run tells about itself."""
@@ -75,10 +78,10 @@ class Screen:
             case Evaluated():
                 self.say(f"step {event.step}: {figures(event.scalars)}")
             case Pictured():
-                self.say(f"step {event.step}: picture {event.path}")
+                self._pictured(event.path.parent)
             case Finished():
                 self._end_bar()
-                self.say(f"{event.step} steps done, {duration(event.seconds)}")
+                self.say(f"{event.step:,} steps done, {duration(event.seconds)}")
             case Interrupted():
                 self._end_bar()
             case Saved():
@@ -86,6 +89,9 @@ class Screen:
 
     def _start(self, event: "Started") -> None:
         self._steps = event.steps
+        if event.step == event.steps:
+            self.say(f"all {event.steps:,} steps were done before")
+            return
         self.say(
             f"training {event.parameters:,} parameters for {event.steps - event.step:,} steps on {event.device}, "
             f"{event.precision} ({event.precision_reason})"
@@ -116,6 +122,11 @@ class Screen:
             self._bar.update(self._bar.task_ids[0], completed=event.step, figures=speed)
         elif self._clock() - self._spoke >= QUIET or event.step == self._steps:
             self.say(f"step {event.step}/{self._steps}  {speed}")
+
+    def _pictured(self, folder: Path) -> None:
+        if folder != self._pictures:
+            self.say(f"pictures of how it goes on: {folder}")
+            self._pictures = folder
 
     def _end_bar(self) -> None:
         if self._bar is not None:

@@ -1,0 +1,43 @@
+"""``vitrail probe RUN``: what an encoder has learned, as a table."""
+
+import shlex
+from collections.abc import Sequence
+
+from vitrail.cli.ending import Ending
+from vitrail.cli.options import parse
+from vitrail.cli.screen import Screen
+from vitrail.recipes.probe import ProbeRecipe, Score, run
+
+
+def read(arguments: Sequence[str]) -> ProbeRecipe:
+    """The recipe that the flags describe."""
+    return parse(ProbeRecipe, "probe", arguments)
+
+
+def command(arguments: Sequence[str], screen: Screen) -> Ending:
+    """Probe a run and show the accuracies."""
+    summary = run(read(arguments), screen.report)
+    show_scores(summary.scores, screen)
+    folder = shlex.quote(str(summary.folder))
+    results = summary.files or (summary.folder / "probes",)
+    return Ending(results, f"vitrail export {folder} --to timm", summary.finished)
+
+
+def show_scores(scores: Sequence[Score], screen: Screen) -> None:
+    """One row a probe and subject: mean test accuracy, and where other seeds or other test images would put it."""
+    if not scores:
+        return
+    rows = [
+        [score.probe, score.subject, f"{score.mean:.1%}", _range(score.interval), _range(score.images_interval)]
+        for score in scores
+    ]
+    screen.table(["probe", "of", "accuracy", "over seeds", "over test images"], rows, left=2)
+    seeds = len(scores[0].accuracies)
+    screen.say(f"(means of {seeds} seed{'s' * (seeds > 1)} on {scores[0].images:,} test images, with 95% intervals)")
+
+
+def _range(interval: tuple[float, float] | None) -> str:
+    if interval is None:
+        return "-"
+    low, high = interval
+    return f"{max(low, 0):.1%} to {min(high, 1):.1%}"
