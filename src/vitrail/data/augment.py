@@ -104,7 +104,7 @@ def augment(
     """
     size = (images.shape[2], images.shape[3])
     everyone = torch.arange(len(images))
-    return apply(images, draw(random, config, size).take(everyone, images.device), config, fill)
+    return apply(images, draw(random, config, size).take(everyone, images.device), config, fill).mul_(1 / 255)
 
 
 def draw(random: RowRandom, config: Augmentation, size: tuple[int, int]) -> Draws:
@@ -127,7 +127,7 @@ def draw(random: RowRandom, config: Augmentation, size: tuple[int, int]) -> Draw
 def apply(
     images: UInt8[Tensor, "b c H W"], draws: Draws, config: Augmentation, fill: Sequence[float] | None = None
 ) -> Float[Tensor, "b c H W"]:
-    """Do to each image what was drawn for it; arguments and result as for ``augment``."""
+    """Do to each image what was drawn for it; as ``augment``, but for the result, which is float32 in [0, 255]."""
     if draws.box is not None:
         pixels = _resized_crop(images, draws.box, draws.flip)
     elif draws.offset is not None or draws.flip is not None:
@@ -136,9 +136,8 @@ def apply(
         pixels = images.to(torch.float32)
     if draws.color is not None:
         pixels = _jitter(pixels, draws.color)
-    pixels = pixels.mul_(1 / 255)
     if draws.cutout is not None:
-        colour = torch.tensor(fill or [0.5] * images.shape[1], device=images.device).view(-1, 1, 1)
+        colour = 255 * torch.tensor(fill or [0.5] * images.shape[1], device=images.device).view(-1, 1, 1)
         pixels = torch.where(_square(draws.cutout, config.cutout, images.shape[2:]), colour, pixels)
     return pixels
 

@@ -2,10 +2,11 @@
 
 Which image is in which row of which step is a function of the seed alone, and so is every random choice for it:
 nothing but the step's number has to be saved, and any split into processes and micro-batches sees its share of the
-same global batch. The next step's batch is made in a thread while the caller works on this one.
+same global batch. The next steps' batches are made in a thread while the caller works on this one.
 """
 
 import warnings
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from vitrail.data.mixing import Mixing, draw_mixing, mix
 from vitrail.data.pixels import affine, normalise
 from vitrail.errors import ConfigError, DataError
 from vitrail.nn.randomness import RowRandom, derive_seed
+
+_AHEAD = 2
+"""Steps prepared ahead: with one, the thread would stand still from the end of a batch until the caller takes it."""
 
 
 @dataclass
@@ -112,16 +116,19 @@ class ImageBatches:
 
     def __iter__(self) -> Iterator[list[ImageBatch]]:
         step = self._step
-        # The pool's thread only ever runs one finite job, so leaving the loop, an error and the interpreter's end all
-        # wait for at most one batch.
-        with ThreadPoolExecutor(1, thread_name_prefix="vitrail-batches") as ahead:
-            coming = ahead.submit(self._prepare, step)
+        ahead = ThreadPoolExecutor(1, thread_name_prefix="vitrail-batches")
+        try:
+            coming = deque(ahead.submit(self._prepare, step + k) for k in range(_AHEAD))
             while True:
-                batches = coming.result()
+                batches = coming.popleft().result()
+                coming.append(ahead.submit(self._prepare, step + _AHEAD))
                 step += 1
-                coming = ahead.submit(self._prepare, step)
                 self._step = step
                 yield batches
+        finally:
+            # The thread only ever runs finite jobs: leaving the loop, an error and the interpreter's end all wait for
+            # at most the batch it is at.
+            ahead.shutdown(wait=True, cancel_futures=True)
 
     def state_dict(self) -> dict[str, int]:
         """How many steps were handed out; with the arguments of this object that is all there is to know."""
