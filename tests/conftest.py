@@ -7,7 +7,7 @@ import pytest
 from jaxtyping import install_import_hook
 
 # Every annotated shape of these rooms is checked at run time in tests (and only there).
-install_import_hook(["vitrail.nn", "vitrail.vision"], "beartype.beartype")
+install_import_hook(["vitrail.nn", "vitrail.data", "vitrail.vision"], "beartype.beartype")
 
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", COLUMNS="100")
 

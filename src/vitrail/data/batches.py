@@ -5,25 +5,22 @@ nothing but the step's number has to be saved, and any split into processes and 
 same global batch. The next steps' batches are made in a thread while the caller works on this one.
 """
 
+import contextlib
 import warnings
-from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from vitrail.data.ahead import ahead
 from vitrail.data.augment import NO_AUGMENTATION, Augmentation, Draws, apply, draw
 from vitrail.data.images import ImageSet
 from vitrail.data.mixing import Mixing, draw_mixing, mix
 from vitrail.data.pixels import affine, normalise
 from vitrail.errors import ConfigError, DataError
 from vitrail.nn.randomness import RowRandom, derive_seed
-
-_AHEAD = 2
-"""Steps prepared ahead: with one, the thread would stand still from the end of a batch until the caller takes it."""
 
 
 @dataclass
@@ -115,20 +112,10 @@ class ImageBatches:
         self._epoch_order: tuple[int, Tensor] = (-1, torch.empty(0, dtype=torch.int64))
 
     def __iter__(self) -> Iterator[list[ImageBatch]]:
-        step = self._step
-        ahead = ThreadPoolExecutor(1, thread_name_prefix="vitrail-batches")
-        try:
-            coming = deque(ahead.submit(self._prepare, step + k) for k in range(_AHEAD))
-            while True:
-                batches = coming.popleft().result()
-                coming.append(ahead.submit(self._prepare, step + _AHEAD))
-                step += 1
+        with contextlib.closing(ahead(self._prepare, self._step)) as prepared:
+            for step, batches in enumerate(prepared, self._step + 1):
                 self._step = step
                 yield batches
-        finally:
-            # The thread only ever runs finite jobs: leaving the loop, an error and the interpreter's end all wait for
-            # at most the batch it is at.
-            ahead.shutdown(wait=True, cancel_futures=True)
 
     def state_dict(self) -> dict[str, int]:
         """How many steps were handed out; with the arguments of this object that is all there is to know."""
