@@ -134,6 +134,18 @@ def test_a_query_that_may_attend_nowhere_gets_zeros_and_gives_none(path: Path, n
     assert (out[0] != 0).all()
 
 
+@pytest.mark.parametrize("name", ["deaf", "deaf additive"])
+def test_a_deaf_query_makes_no_nan_on_the_way(name: str) -> None:
+    """Not even one that is wiped out later: whoever looks for the origin of a NaN must not find this one."""
+    make = MASKS[name]
+    assert make is not None
+    torch.autograd.set_detect_anomaly(True)
+    try:
+        run("explicit", Q, K, make(Q, K), False, None)
+    finally:
+        torch.autograd.set_detect_anomaly(False)
+
+
 def test_with_more_keys_than_queries_the_last_query_sees_all() -> None:
     expected = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 1, 1, 1]], dtype=torch.bool)
     assert torch.equal(causal_mask(3, 5), expected)

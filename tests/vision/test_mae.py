@@ -16,13 +16,11 @@ B, N, KEEP, NUMBERS = 3, 15, 6, 80
 
 
 def mae(encoder: dict[str, object] | None = None, **changes: object) -> MaskedAutoencoder:
-    """A model in which nothing is zero."""
+    """A model in which nothing is zero, CLS's place in the decoder included."""
     torch.manual_seed(0)
     vit = replace(ENCODER, **(encoder or {}))  # type: ignore[arg-type]
     model = MaskedAutoencoder(replace(CONFIG, encoder=vit, **changes))  # type: ignore[arg-type]
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.2)
+    model.load_state_dict({name: x + 0.2 * torch.randn_like(x) for name, x in model.state_dict().items()})
     return model.eval()
 
 

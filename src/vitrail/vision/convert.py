@@ -166,7 +166,8 @@ def to_huggingface(
     """Write a folder that transformers' ``from_pretrained`` loads as is.
 
     A masked autoencoder becomes a ``ViTMAEForPreTraining``, a classifier a ``ViTForImageClassification`` and an encoder
-    without a classifier a ``ViTModel`` (to be loaded with ``add_pooling_layer=False``). Files of these names in the folder are replaced once all are written.
+    without a classifier a ``ViTModel`` (to be loaded with ``add_pooling_layer=False``). Files of these names in the
+    folder are replaced once all are written.
 
     Args:
         labels: names of the classes, in order.
