@@ -104,7 +104,7 @@ def augment(
     """
     size = (images.shape[2], images.shape[3])
     everyone = torch.arange(len(images))
-    return apply(images, draw(random, config, size).take(everyone, images.device), config, fill).mul_(1 / 255)
+    return apply(images, draw(random, config, size).take(everyone, images.device), config, fill).div_(255)
 
 
 def draw(random: RowRandom, config: Augmentation, size: tuple[int, int]) -> Draws:
