@@ -13,6 +13,7 @@ file to ``state.pt``. Killed anywhere in between, at least one of the two names 
 import contextlib
 import hashlib
 import os
+import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -102,7 +103,12 @@ def load_state(path: Path) -> dict[str, Any]:
     """
     if not is_whole(path):
         raise CheckpointError(f"{path} is damaged (its bytes don't match its checksum): put back a copy, or delete it.")
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} holds more than tensors and plain values, so it is no checkpoint of Vitrail's: delete it."
+        ) from error
     if not isinstance(state, dict) or "step" not in state:
         raise CheckpointError(
             f"{path} holds a {type(state).__name__}, but a run's state is needed: choose another file."
