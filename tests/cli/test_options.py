@@ -85,7 +85,9 @@ def test_a_missing_argument_is_named() -> None:
 def test_every_refusal_is_one_line_without_a_frame(words: list[str]) -> None:
     sentence = refused(*words)
     assert "\n" not in sentence
+    assert "  " not in sentence
     assert not set(sentence) & set("│╭╰─")
+    assert "can't be read: see" not in sentence, "the reason was not found"
     assert "make --help" in sentence
 
 

@@ -33,7 +33,7 @@ def page() -> str:
 
 
 def _section(title: str, words: list[str]) -> str:
-    said = io.StringIO()
+    said = io.StringIO()  # without an encoding, for which tyro draws no boxes
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = WIDTH
     try:

@@ -39,7 +39,8 @@ def parse(recipe: type[Recipe], name: str, arguments: Sequence[str]) -> Recipe:
         _read(recipe, name, ["--help"])
     said = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
+        # Both streams: tyro draws plain lines instead of boxes where standard output takes no UTF-8, and so it should.
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             value, unknown = _read(recipe, name, arguments)
     except SystemExit:
         raise ConfigError(_one_sentence(said.getvalue(), name)) from None
@@ -102,12 +103,8 @@ def _not_known(word: str, recipe: type[object], name: str) -> str:
 
 
 def _one_sentence(panel: str, name: str) -> str:
-    """What tyro draws as a box (a title, the reason, a rule, then help) as one sentence: the reason and the remedy."""
-    lines = [line.strip("│ ") for line in panel.splitlines() if line.startswith("│")]
-    reason: list[str] = []
-    for line in lines:
-        if line.startswith("───"):
-            break
-        reason.append(line)
-    text = " ".join(reason).replace(" (required)", "").rstrip(".") or "the options can't be read"
+    """What tyro shows as a panel (title, rule, reason, rule, help) as one sentence: the reason and the remedy."""
+    parts = re.split(r"^ *-{5,} *$", panel, flags=re.MULTILINE)
+    reason = " ".join(parts[1].split()) if len(parts) > 1 else ""
+    text = reason.replace(" (required)", "").rstrip(".") or "the options can't be read"
     return f"{text[0].lower()}{text[1:]}: see vitrail {name} --help"

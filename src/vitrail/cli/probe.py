@@ -36,6 +36,19 @@ def show_scores(scores: Sequence[Score], screen: Screen) -> None:
     screen.say(f"(means of {seeds} seed{'s' * (seeds > 1)} on {scores[0].images:,} test images, with 95% intervals)")
 
 
+def show_side_by_side(scores: Sequence[Score], screen: Screen) -> None:
+    """One row a probe, one column a subject: mean test accuracy and half the width of its interval over seeds."""
+    cells = {(score.probe, score.subject): _plus_minus(score) for score in scores}
+    probes, subjects = (list(dict.fromkeys(key[place] for key in cells)) for place in (0, 1))
+    screen.table(["probe", *subjects], [[probe, *(cells.get((probe, s), "") for s in subjects)] for probe in probes])
+
+
+def _plus_minus(score: Score) -> str:
+    if score.interval is None:
+        return f"{score.mean:.1%}"
+    return f"{100 * score.mean:.1f} ± {50 * (score.interval[1] - score.interval[0]):.1f}%"
+
+
 def _range(interval: tuple[float, float] | None) -> str:
     if interval is None:
         return "-"

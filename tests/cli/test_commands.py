@@ -1,0 +1,157 @@
+"""Every command, end to end on digits: its figures, where its results are, what to run next."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vitrail.cli import main
+from vitrail.cli.entry import pick
+from vitrail.recipes.demo import DemoRecipe, DemoSummary
+from vitrail.recipes.events import Report
+from vitrail.recipes.probe import Score
+
+
+def ending(capsys: pytest.CaptureFixture[str]) -> tuple[list[str], list[Path], str]:
+    """What a command said, the results it named, and the command it proposed."""
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].startswith("results:  ")
+    assert lines[-1].startswith("next:     ")
+    results = [Path(word) for word in lines[-2].split()[1:]]
+    for path in results:
+        assert path.exists(), path
+    return lines[:-2], results, lines[-1].removeprefix("next:     ")
+
+
+def assert_parses(command: str) -> None:
+    """The proposed command is one of ours with options that exist."""
+    words = shlex.split(command)
+    assert words[0] == "vitrail"
+    chosen = pick(words[1:])
+    module = __import__(chosen.module, fromlist=["read"])
+    module.read(words[1 + len(chosen.words) :])
+
+
+@pytest.mark.usefixtures("here")
+class TestCommands:
+    def test_train_mae(self, small: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["train", "mae", "--run", "runs/new", *small]) == 0
+        said, results, following = ending(capsys)
+        assert said[0].startswith("training ")
+        assert any(line.startswith("mean image") for line in said)
+        assert results[0] == Path("runs/new")
+        assert {"config.json", "model.safetensors", "metrics.jsonl"} <= {path.name for path in results[0].iterdir()}
+        assert following == "vitrail probe runs/new"
+
+    def test_training_again_finds_everything_done(self, small: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        weights = Path("runs/vit/model.safetensors").read_bytes()
+        assert main(["train", "vit", "--run", "runs/vit", *small]) == 0
+        said, _, following = ending(capsys)
+        assert "all 3 steps were done before" in said
+        assert Path("runs/vit/model.safetensors").read_bytes() == weights
+        assert_parses(following)
+
+    def test_evaluate(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["evaluate", "runs/vit"]) == 0
+        said, results, following = ending(capsys)
+        figures = json.loads(Path("runs/vit/evaluation.json").read_text())
+        assert f"accuracy {figures['accuracy']:.1%}" in said[-1]
+        assert Path("runs/vit/evaluation.json") in results
+        assert_parses(following)
+        assert main(["evaluate", "runs/mae"]) == 0
+        said, _, following = ending(capsys)
+        assert "hidden pixels from" in said[1]
+        assert following == "vitrail probe runs/mae"
+
+    @pytest.mark.parametrize("kind", ["linear", "knn"])
+    def test_probe(self, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["probe", "runs/mae", "--kind", kind, "--seeds", "2", "--labels-per-class", "5"]) == 0
+        said, results, following = ending(capsys)
+        assert "trained encoder" in said[-2]
+        assert said[-1] == "(means of 2 seeds on 360 test images, with 95% intervals)"
+        assert results == [Path(f"runs/mae/probes/{kind}.json")]
+        assert_parses(following)
+
+    def test_probe_by_fine_tuning(self, capsys: pytest.CaptureFixture[str]) -> None:
+        options = ["--kind", "finetune", "--seeds", "1", "--labels-per-class", "5", "--epochs", "1", "--baselines"]
+        assert main(["probe", "runs/mae", *options]) == 0
+        said, _, _ = ending(capsys)
+        assert any("from scratch" in line for line in said)
+
+    def test_reconstruct(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["reconstruct", "runs/mae", "three.png", "three.png", "--output", "both.png"]) == 0
+        _, results, following = ending(capsys)
+        assert results == [Path("both.png")]
+        assert_parses(following)
+
+    @pytest.mark.parametrize(
+        ("run", "to"), [("cls", "huggingface"), ("cls", "mae"), ("mae", "timm"), ("vit", "timm"), ("cls", "timm")]
+    )
+    def test_export_and_its_proposal(self, run: str, to: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["export", f"runs/{run}", "--to", to]) == 0
+        _, _, following = ending(capsys)
+        words = shlex.split(following)
+        assert words[:2] == ["python", "-c"]
+        done = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip()
+
+    @pytest.mark.slow
+    def test_demo(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["demo", "--run", "runs/demo", "--epochs", "1", "--finetune-epochs", "1", "--seeds", "1"]) == 0
+        said, results, following = ending(capsys)
+        heads = next(line for line in said if line.startswith("probe "))
+        assert heads.split("  ")[0] == "probe"
+        assert {"trained encoder", "from scratch"} <= {part.strip() for part in heads.split("  ")}
+        assert results[0].suffix == ".png"
+        assert following.startswith("vitrail train mae --data ")
+
+
+def test_the_demo_ends_with_two_small_tables(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vitrail.cli import demo
+
+    def run(recipe: DemoRecipe, report: Report) -> DemoSummary:
+        scores = (
+            Score("linear", "trained encoder", (0.75, 0.8, 0.7), (1.0, 1.0, 1.0), 360),
+            Score("linear", "raw pixels", (0.5,), (1.0,), 360),
+            Score("finetune", "from scratch", (0.25,), (), 360),
+        )
+        errors = {"model": 0.25, "mean_image": 0.5}
+        return DemoSummary(recipe.run, recipe.run / "a.png", errors, scores, 10, 71.2, finished=True)
+
+    monkeypatch.setattr(demo, "run", run)
+    assert main(["demo", "--run", "x"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "",
+        "hidden pixels of test digits from  squared error",
+        "---------------------------------  -------------",
+        "model                                      0.250",
+        "mean image                                 0.500",
+        "",
+        "probe     trained encoder  raw pixels  from scratch",
+        "--------  ---------------  ----------  ------------",
+        "linear       75.0 ± 12.4%       50.0%",
+        "finetune                                      25.0%",
+        "(accuracy on 360 test digits, after 10 labels a class; means of 3 seeds with 95% intervals)",
+        "",
+        "all of it took 1 min 11 s; the picture is worth a look",
+        "results:  x/a.png  x",
+        "next:     vitrail train mae --data FOLDER_OF_IMAGES",
+    ]
+
+
+def test_an_interrupted_demo_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vitrail.cli import demo
+
+    monkeypatch.setattr(
+        demo, "run", lambda recipe, report: DemoSummary(recipe.run, Path("p"), {}, (), 10, 1.0, finished=False)
+    )
+    assert main(["demo", "--run", "x"]) == 1
+    assert capsys.readouterr().out == "stopped and saved in x; to go on from there:  vitrail demo --run x\n"
