@@ -25,7 +25,7 @@ PICTURED = 8
 
 
 @dataclass(frozen=True)
-class MAERecipe(TrainingOptions, AugmentationOptions, ShapeOptions):
+class MAERecipe(ShapeOptions, AugmentationOptions, TrainingOptions):  # shown in --help from the last base on
     """Pretrain a masked autoencoder on images; labels are not needed."""
 
     preset: str | None = None

@@ -119,7 +119,7 @@ class TrainingOptions:
     def folder(self, kind: str) -> Path:
         """Where the run is kept."""
         if self.run is not None:
-            return self.run
+            return Path(self.run)
         name = Path(self.data).stem if Path(self.data).exists() else self.data.replace("/", "-")
         return Path("runs") / f"{kind}-{name or 'data'}"
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ViTRecipe(TrainingOptions, AugmentationOptions, ShapeOptions):
+class ViTRecipe(ShapeOptions, AugmentationOptions, TrainingOptions):  # shown in --help from the last base on
     """Train a Vision Transformer on labelled images."""
 
     preset: str | None = None
