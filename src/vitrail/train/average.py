@@ -32,19 +32,21 @@ class WeightAverage:
     @torch.no_grad()
     def store(self) -> None:
         """Put the average into the module for good."""
-        torch._foreach_copy_(list(self.parameters.values()), list(self.average.values()))
+        for name, parameter in self.parameters.items():
+            parameter.copy_(self.average[name])
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
         """Inside the block the module has the averaged weights; afterwards exactly its own again."""
         with torch.no_grad():
-            own = [parameter.detach().clone() for parameter in self.parameters.values()]
+            own = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
         self.store()
         try:
             yield
         finally:
             with torch.no_grad():
-                torch._foreach_copy_(list(self.parameters.values()), own)
+                for name, parameter in self.parameters.items():
+                    parameter.copy_(own[name])
 
     def state_dict(self) -> dict[str, Tensor]:
         """By parameter name, whole tensors on the CPU. Collective when sharded."""
