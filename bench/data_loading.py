@@ -3,7 +3,8 @@
 Both crop with 4 pixels of padding, mirror at random and normalise, on CIFAR-10 (JPEG) where it is beside the checkout,
 else on as many generated JPEGs of that size. The plain pipeline decodes a JPEG from the parquet file's bytes for each
 image, pads, crops and mirrors it with PIL, and makes a normalised tensor, in a ``torch.utils.data.DataLoader`` with 0
-and with 2 workers; the better of the two counts. Sides take turns, so that other work on the machine meets both.
+and with 2 workers; the better of the two counts. Sides take turns, so that other work on the machine meets both;
+it still hurts the workers most, so that only figures from a machine at rest (load near 0 before) are worth quoting.
 
     python bench/data_loading.py [--seconds 2] [--rounds 3]
 """
@@ -123,9 +124,9 @@ def measure(seconds: float, rounds: int, parquet: Path, images: ImageSet, first:
     """The table, then one line of JSON."""
     dataset = PerImage(parquet, images.mean, images.std)
     real = parquet == CIFAR
-    print(
-        f"{'CIFAR-10 (JPEG)' if real else 'generated JPEGs'}, {torch.get_num_threads()} threads, {os.cpu_count()} cores"
-    )
+    load = os.getloadavg()[0]
+    print(f"{'CIFAR-10 (JPEG)' if real else 'generated JPEGs'}; load average of the machine before: {load:.1f}")
+    print(f"{torch.get_num_threads()} threads on {os.cpu_count()} cores")
     print(f"first load (decodes {len(images):,} images): {first:.2f} s; every later load: {again * 1000:.1f} ms")
     print(f"{'batch':>6} {'ours':>12} {'PIL, 0 workers':>15} {'PIL, 2 workers':>15} {'ratio':>7}   images/s")
     rows = []
@@ -152,6 +153,7 @@ def measure(seconds: float, rounds: int, parquet: Path, images: ImageSet, first:
                 "bench": "data_loading",
                 "data": "cifar10-jpeg" if real else "generated",
                 "threads": torch.get_num_threads(),
+                "load_before": round(load, 2),
                 "first_load_s": round(first, 2),
                 "later_load_s": round(again, 5),
                 "batches": [{**row, "ratio": round(row["ratio"], 1)} for row in rows],
