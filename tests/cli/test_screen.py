@@ -30,7 +30,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_lines_come_every_ten_seconds_and_at_the_end() -> None:
+def test_lines_come_every_ten_seconds() -> None:
     stream, clock = io.StringIO(), Clock()
     with Screen(stream, clock) as screen:
         screen.report(STARTED)
@@ -40,9 +40,9 @@ def test_lines_come_every_ten_seconds_and_at_the_end() -> None:
         screen.report(Finished(1300, 39.0))
     lines = stream.getvalue().splitlines()
     assert lines[0] == "training 1,234,567 parameters for 1,300 steps on cpu, bf16 (the processor multiplies bf16)"
-    assert [line.split()[1] for line in lines[1:-1]] == ["400/1300", "800/1300", "1200/1300", "1300/1300"]
+    assert [line.split()[1] for line in lines[1:-1]] == ["400/1300", "800/1300", "1200/1300"]
     assert lines[1] == "step 400/1300  loss 0.1235  1,711 images/s  1 min 23 s left"
-    assert lines[-1] == "1,300 steps done, 39 s"
+    assert lines[-1] == "1,300 steps done, loss 0.1235, 39 s"
 
 
 def test_other_events_are_a_line_each_or_none(tmp_path: Path) -> None:
@@ -68,6 +68,15 @@ def test_a_finished_run_is_not_announced_as_training() -> None:
     with Screen(stream) as screen:
         screen.report(replace(STARTED, step=1300))
     assert stream.getvalue() == "all 1,300 steps were done before\n"
+
+
+def test_the_same_training_again_is_announced_once() -> None:
+    stream = io.StringIO()
+    with Screen(stream) as screen:
+        for seconds in (2.0, 3.0):
+            screen.report(STARTED)
+            screen.report(Finished(1300, seconds))
+    assert [line.split()[0] for line in stream.getvalue().splitlines()] == ["training", "1,300", "1,300"]
 
 
 def test_a_terminal_gets_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:

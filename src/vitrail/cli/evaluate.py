@@ -1,11 +1,11 @@
 """``vitrail evaluate RUN``: a run's own measures, in words."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vitrail.cli.ending import Ending
 from vitrail.cli.options import parse
+from vitrail.cli.proposals import after_pretraining, after_training
 from vitrail.cli.screen import Screen
 from vitrail.recipes.evaluate import EvaluateRecipe, run
 
@@ -20,9 +20,9 @@ def command(arguments: Sequence[str], screen: Screen) -> Ending:
     recipe = read(arguments)
     evaluation = run(recipe, screen.report)
     show(evaluation.figures, screen)
-    folder = shlex.quote(str(evaluation.folder))
-    following = f"vitrail probe {folder}" if evaluation.kind == "mae" else f"vitrail export {folder} --to timm"
-    return Ending((*evaluation.pictures, evaluation.folder / "evaluation.json"), following)
+    folder = evaluation.folder
+    propose = after_pretraining if evaluation.kind == "mae" else after_training
+    return Ending((*evaluation.pictures, folder / "evaluation.json"), propose(folder))
 
 
 def show(figures: Mapping[str, Any], screen: Screen) -> None:

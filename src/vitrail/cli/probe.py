@@ -1,10 +1,10 @@
 """``vitrail probe RUN``: what an encoder has learned, as a table."""
 
-import shlex
 from collections.abc import Sequence
 
 from vitrail.cli.ending import Ending
 from vitrail.cli.options import parse
+from vitrail.cli.proposals import after_probing
 from vitrail.cli.screen import Screen
 from vitrail.recipes.probe import ProbeRecipe, Score, run
 
@@ -18,9 +18,8 @@ def command(arguments: Sequence[str], screen: Screen) -> Ending:
     """Probe a run and show the accuracies."""
     summary = run(read(arguments), screen.report)
     show_scores(summary.scores, screen)
-    folder = shlex.quote(str(summary.folder))
     results = summary.files or (summary.folder / "probes",)
-    return Ending(results, f"vitrail export {folder} --to timm", summary.finished)
+    return Ending(results, after_probing(summary.folder), summary.finished)
 
 
 def show_scores(scores: Sequence[Score], screen: Screen) -> None:

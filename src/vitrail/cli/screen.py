@@ -30,6 +30,8 @@ class Screen:
         self._clock = clock
         self._bar: Progress | None = None
         self._steps = 0
+        self._loss = ""
+        self._announced = ""
         self._pictures: Path | None = None
         self._spoke = clock()
         # Under torchrun every process runs the command; one of them speaks.
@@ -81,22 +83,25 @@ class Screen:
                 self._pictured(event.path.parent)
             case Finished():
                 self._end_bar()
-                self.say(f"{event.step:,} steps done, {duration(event.seconds)}")
+                self.say(f"{event.step:,} steps done{self._loss}, {duration(event.seconds)}")
             case Interrupted():
                 self._end_bar()
             case Saved():
                 pass
 
     def _start(self, event: "Started") -> None:
-        self._steps = event.steps
+        self._steps, self._loss = event.steps, ""
         if event.step == event.steps:
             self.say(f"all {event.steps:,} steps were done before")
             return
-        self.say(
+        announcement = (
             f"training {event.parameters:,} parameters for {event.steps - event.step:,} steps on {event.device}, "
             f"{event.precision} ({event.precision_reason})"
             + (f", {event.processes} processes" if event.processes > 1 else "")
         )
+        if announcement != self._announced:  # fine-tuning with several seeds says it once
+            self.say(announcement)
+            self._announced = announcement
         if self._stream.isatty() and not self._silent:
             self._start_bar(event.step, event.steps)
 
@@ -117,10 +122,11 @@ class Screen:
         self._bar.start()
 
     def _step(self, event: "StepDone") -> None:
+        self._loss = f", loss {event.loss:.4g}"
         speed = f"loss {event.loss:.4g}  {event.images_per_second:,.0f} images/s  {duration(event.seconds_left)} left"
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=event.step, figures=speed)
-        elif self._clock() - self._spoke >= QUIET or event.step == self._steps:
+        elif self._clock() - self._spoke >= QUIET:
             self.say(f"step {event.step}/{self._steps}  {speed}")
 
     def _pictured(self, folder: Path) -> None:

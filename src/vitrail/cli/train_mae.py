@@ -1,11 +1,11 @@
 """``vitrail train mae``."""
 
-import shlex
 from collections.abc import Sequence
 
 from vitrail.cli.ending import Ending
 from vitrail.cli.evaluate import show
 from vitrail.cli.options import parse
+from vitrail.cli.proposals import after_pretraining
 from vitrail.cli.screen import Screen
 from vitrail.recipes.mae import MAERecipe, run
 
@@ -21,4 +21,4 @@ def command(arguments: Sequence[str], screen: Screen) -> Ending:
     folder = summary.folder
     if summary.finished:
         show(summary.evaluation, screen)
-    return Ending((folder, *summary.pictures), f"vitrail probe {shlex.quote(str(folder))}", summary.finished)
+    return Ending((folder, *summary.pictures), after_pretraining(folder), summary.finished)

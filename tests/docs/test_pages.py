@@ -1,0 +1,123 @@
+"""The pages say what is so: every command in them parses or runs, every link leads somewhere, every snippet works."""
+
+import importlib
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vitrail.cli import main
+from vitrail.cli.entry import pick
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+OUTSIDE = {"cd", "git", "pip", "python3", "source", ".venv/bin/pip"}
+"""Words that begin a command which isn't ours."""
+
+
+def commands_of(page: Path) -> list[tuple[str, list[str]]]:
+    """Every command of a page's bash blocks: where it stands, and its words."""
+    import shlex
+
+    text = page.read_text(encoding="utf-8")
+    found = []
+    for block in re.finditer(r"^```bash\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        first = text[: block.start()].count("\n") + 2
+        for offset, line in enumerate(block[1].replace("\\\n", "  ").splitlines()):
+            if words := shlex.split(line, comments=True):
+                found.append((f"{page.relative_to(ROOT)}:{first + offset}", words))
+    return found
+
+
+def ours(words: list[str]) -> list[str] | None:
+    """The words after ``vitrail``, if the command is ours."""
+    if words[0] == "torchrun":
+        words = words[words.index("-m") + 1 :]
+    return words[1:] if words[0] == "vitrail" else None
+
+
+COMMANDS = [case for page in PAGES for case in commands_of(page)]
+
+
+@pytest.mark.parametrize(("place", "words"), COMMANDS, ids=[place for place, _ in COMMANDS])
+def test_every_command_is_one(place: str, words: list[str]) -> None:
+    typed = ours(words)
+    if typed is not None:
+        if not typed[0].startswith("--"):
+            command = pick(typed)
+            arguments = typed[len(command.words) :]
+            if "--help" not in arguments:
+                importlib.import_module(command.module).read(arguments)
+    elif words[0] == "make":
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert set(words[1:]) <= set(targets)
+    elif words[:3] == [".venv/bin/python", "-m", "pytest"]:
+        for path in words[3:]:
+            assert path.startswith("-") or (ROOT / path).exists() or words[words.index(path) - 1] == "-k"
+    elif words[0].startswith(".venv/bin/python") or words[0] == "bash":
+        assert (ROOT / words[1]).exists()
+    else:
+        assert words[0] in OUTSIDE, f"{place}: nobody knows whether {' '.join(words)} works"
+
+
+def test_there_are_commands_in_the_readme() -> None:
+    assert len(commands_of(ROOT / "README.md")) >= 8
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
+    missing = [target for target in targets if target and not (page.parent / target).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_are_no_wider_than_a_screen(page: Path) -> None:
+    if page.name == "cli.md":
+        return
+    long = [line for line in page.read_text().splitlines() if len(line) > 140 and not line.startswith(("|", "!["))]
+    assert long == []
+
+
+SMALLER = {
+    "train": ["--epochs", "1", "--batch-size", "32", "--dim", "16", "--heads", "2", "--depth", "1"],
+    "probe": ["--seeds", "1", "--labels-per-class", "5", "--epochs", "1"],
+}
+"""What makes a page's commands quick; the shape is left out where --init brings it."""
+
+
+def quickly(typed: list[str]) -> list[str]:
+    """The same command with less to do: of an option given twice, the last counts."""
+    small = SMALLER.get(typed[0], [])
+    return [*typed, *(small[:4] if "--init" in typed else small)]
+
+
+def take_photos(folder: Path) -> None:
+    """Forty small pictures of each of two kinds: brighter above, or brighter below."""
+    rng = np.random.default_rng(0)
+    for kind, slope in (("above", 1), ("below", -1)):
+        (folder / kind).mkdir(parents=True)
+        ramp = np.linspace(90, 0, 40)[::slope, None, None]
+        for number in range(40):
+            pixels = rng.integers(0, 160, (40, 48, 3)) + ramp
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / kind / f"{number}.png")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tour.md", "docs/vision.md"])
+def test_a_page_runs_from_top_to_bottom(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its commands in order, only smaller, and then its Python."""
+    monkeypatch.chdir(tmp_path)
+    take_photos(tmp_path / "path" / "to" / "photos")
+    shutil.copytree(ROOT / "docs" / "images", tmp_path / "docs" / "images")
+    for place, words in commands_of(ROOT / page):
+        typed = ours(words)
+        if typed is None or typed[0] in ("demo", "--help") or words[0] == "torchrun":
+            continue
+        assert main(quickly(typed)) == 0, place
+    for block in re.finditer(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL):
+        program = block[1].replace("epochs=20", 'epochs=1, run="runs/python"')
+        exec(compile(program, page, "exec"), {})
