@@ -80,8 +80,8 @@ def fit_linear(
     for penalty in sorted(penalties, reverse=True):
         _minimise(inputs, labels, weight, bias, penalty, iterations)
         probe = LinearProbe(shift, scale, classes).requires_grad_(False).to(features.device)
-        probe.linear.weight.copy_(weight)
-        probe.linear.bias.copy_(bias)
+        probe.linear.weight.copy_(weight.detach())
+        probe.linear.bias.copy_(bias.detach())
         yield penalty, probe
 
 
