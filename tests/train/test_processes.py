@@ -70,18 +70,18 @@ def alone(folder: Path, scenario: Scenario) -> None:
     train(objective, ToyBatches(config.batch_size), config, folder, evaluate=evaluate)
 
 
-def compare(pair: Path, one: Path) -> None:
+def compare(pair: Path, one: Path, tolerance: float = 1e-5) -> None:
     ours, theirs = load_weights(one), load_weights(pair)
     assert ours.keys() == theirs.keys()
     for name, tensor in ours.items():
         if name != "seen":  # counts forward passes of a process
             torch.testing.assert_close(
-                theirs[name], tensor, rtol=1e-5, atol=1e-5, msg=lambda text, n=name: f"{n}: {text}"
+                theirs[name], tensor, rtol=tolerance, atol=tolerance, msg=lambda text, n=name: f"{n}: {text}"
             )
     lines = [[json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()] for path in (pair, one)]
     assert len(lines[0]) == len(lines[1]) > 10
     for pair_line, one_line in zip(*lines, strict=True):
-        assert pair_line == pytest.approx(one_line, rel=1e-5, abs=1e-5)
+        assert pair_line == pytest.approx(one_line, rel=tolerance, abs=tolerance)
 
 
 @pytest.fixture(scope="module")
@@ -135,9 +135,10 @@ def test_a_full_disk_stops_both(pairs: Pairs) -> None:
 @pytest.mark.slow
 def test_sharded_parameters_learn_the_same(tmp_path: Path) -> None:
     results = in_pairs(tmp_path, SHARDED)
-    for name in ("fsdp", "fsdp-muon"):
+    # Muon's own iteration is in bf16, which makes more of a gradient's last bit than float32 does.
+    for name, tolerance in (("fsdp", 1e-5), ("fsdp-muon", 2e-3)):
         alone(tmp_path / "one" / name, SHARDED[name])
-        compare(tmp_path / name, tmp_path / "one" / name)
+        compare(tmp_path / name, tmp_path / "one" / name, tolerance)
     assert [result["steps"] for result in results["fsdp-stopped"]] == [12, 12]
     (tmp_path / "again").mkdir()
     (tmp_path / "fsdp-stopped").rename(tmp_path / "again" / "fsdp-stopped")

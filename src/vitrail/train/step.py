@@ -1,8 +1,8 @@
 """One optimizer step: forward and backward over micro-batches, one division by the global count, checks, update.
 
-Gradients are those of the *sum* of the loss; all that is done to them (the division, the mean that data parallelism
-takes, clipping) is one factor, applied in one pass. The figures of all processes are summed while the last backward is
-still running, and are on the host before the update: a loss that isn't finite stops the run with the weights untouched.
+Several micro-batches give gradients of the *sum* of the loss; all that is done to them (the division, the mean that
+data parallelism takes, clipping) is one factor, applied in one pass. The figures of all processes are summed before the
+last backward and are on the host before the update: a loss that isn't finite stops the run with the weights untouched.
 On a GPU that costs no idle time, for the host waits for the end of the last *forward*, with backward still queued. The
 gradient's norm is only known after backward; there it is looked at when it is logged, and before anything is saved.
 """
@@ -68,8 +68,24 @@ class OneStep:
         """
         torch.manual_seed(derive_seed(self.config.seed, step, self.processes.rank))  # dropout, drop path
         self.optimizers.zero_grad()
+        sums, factor = self._backward(step, batches, stop)
+        summed, counted, stops, *others = self._figures.wait()
+        if not math.isfinite(summed):
+            self.gradient_norms()  # was it already the gradient of an earlier step that spoiled the weights?
+            raise NonFiniteLossError(self._describe(step, batches, [loss for loss, _, _ in sums]))
+        self._norms.append((step, self._scale_gradients(factor)))
+        if self.processes.device.type == "cpu":
+            self._check_gradient(step, float(self._norms[-1][1]))
+        lr = self.optimizers.step(step)
+        if self.average is not None:
+            self.average.update(step + 1)
+        named = dict(zip(sums[0][2], others, strict=True))
+        return StepFigures(summed, counted, named, lr, stops > 0, batches[0].total)
+
+    def _backward(self, step: int, batches: Sequence[Batch], stop: bool) -> tuple[list[LossSums], Tensor]:
+        """Forward and backward of all micro-batches: their sums, and what the gradients are yet to be multiplied by."""
         sums: list[LossSums] = []
-        total = torch.empty(0)
+        factor = torch.ones(())
         for part, batch in enumerate(batches):
             last = part == len(batches) - 1
             random = RowRandom(self.config.seed, step, batch.rows, batch.total)
@@ -83,23 +99,17 @@ class OneStep:
                 if last:
                     total = self.processes.sum_(_total(sums, stop))
                     self._figures.start(total)
-                if self.accumulating is None:
-                    loss.backward()
+                    # Data parallelism takes the mean over processes of what should be a sum.
+                    averaged = self.processes.count if self.accumulating is None else 1
+                    factor = (averaged / total[1].clamp(min=1)).to(loss.dtype)
+                if self.accumulating is not None:
+                    continue
+                if len(batches) == 1:  # the count is known before backward: no pass over the gradients is needed
+                    loss, factor = loss * factor, torch.ones_like(factor)
+                loss.backward()
         if self.accumulating is not None:
             self._sum_gradients()
-
-        summed, counted, stops, *others = self._figures.wait()
-        if not math.isfinite(summed):
-            self.gradient_norms()  # was it already the gradient of an earlier step that spoiled the weights?
-            raise NonFiniteLossError(self._describe(step, batches, [loss for loss, _, _ in sums]))
-        self._norms.append((step, self._scale_gradients(total[1])))
-        if self.processes.device.type == "cpu":
-            self._check_gradient(step, float(self._norms[-1][1]))
-        lr = self.optimizers.step(step)
-        if self.average is not None:
-            self.average.update(step + 1)
-        named = dict(zip(sums[0][2], others, strict=True))
-        return StepFigures(summed, counted, named, lr, stops > 0, batches[0].total)
+        return sums, factor
 
     def gradient_norms(self) -> list[float]:
         """The norms (of the mean loss, before clipping) of the steps since the last call.
@@ -121,22 +131,19 @@ class OneStep:
             )
 
     @torch.no_grad()
-    def _scale_gradients(self, count: Tensor) -> Tensor:
-        """Turn the gradients of sums into those of the mean, clipped; returns their norm before clipping."""
+    def _scale_gradients(self, factor: Tensor) -> Tensor:
+        """Multiply the gradients by ``factor`` and clip them, in one pass; returns their norm before clipping."""
         gradients = [p.grad for p in self.optimizers.parameters.values() if p.grad is not None]
-        # Data parallelism took the mean over processes of what should be a sum.
-        averaged = self.processes.count if self.accumulating is None else 1
-        scale = averaged / count.clamp(min=1)
         norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
         if self.processes.sharded:
             norm = norm.full_tensor()  # type: ignore[attr-defined]
-        norm = norm * scale
+        norm = norm * factor
         if self.config.clip:
-            scale = scale * (self.config.clip / (norm + 1e-6)).clamp(max=1)
-        if self.processes.sharded or self.processes.device.type == "cpu":
-            torch._foreach_mul_(gradients, float(scale))
-        else:
-            torch._foreach_mul_(gradients, scale.to(gradients[0].dtype))
+            factor = factor * (self.config.clip / (norm + 1e-6)).clamp(max=1)
+        if self.processes.device.type == "cuda" and not self.processes.sharded:
+            torch._foreach_mul_(gradients, factor)
+        elif (number := float(factor)) != 1:
+            torch._foreach_mul_(gradients, number)
         return norm
 
     def _sum_gradients(self) -> None:
