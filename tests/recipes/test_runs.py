@@ -61,7 +61,7 @@ def test_a_classifier_reconstructs_nothing(vit_run: Path) -> None:
 
 
 def test_images_of_another_shape_are_refused(mae_run: Path) -> None:
-    with pytest.raises(ModelError, match="digits has images of 1 channels and 12x12 pixels, and .* reads 1 .* 8x8"):
+    with pytest.raises(ModelError, match=r"digits has images of 1 channels and 12x12 pixels, and .* reads 1 .* 8x8"):
         open_run(mae_run).feed(load_images("digits", image_size=12))
 
 

@@ -148,7 +148,7 @@ def test_few_labels_are_evenly_drawn_by_the_seed() -> None:
     assert (labelled_rows(images, 3, 0) == rows).all()
     assert set(labelled_rows(images, 3, 1)) != set(rows)
     assert len(labelled_rows(images, None, 0)) == len(images)
-    with pytest.raises(ConfigError, match="999 labels per class were asked for, and digits has .* images of"):
+    with pytest.raises(ConfigError, match=r"999 labels per class were asked for, and digits has .* images of"):
         labelled_rows(images, 999, 0)
 
 
@@ -157,7 +157,7 @@ def test_recipes_go_by_name(tmp_path: Path) -> None:
     assert summary.finished
     with pytest.raises(ConfigError, match="nothing called 'gan' to train: choose vit or mae"):
         vt.train("gan")
-    with pytest.raises(ConfigError, match="ViTRecipe has no option 'epoch': did you mean epochs?"):
+    with pytest.raises(ConfigError, match=r"ViTRecipe has no option 'epoch': did you mean epochs?"):
         vt.train("vit", epoch=3)
 
 
@@ -185,5 +185,5 @@ def test_mistakes_are_told_before_anything_is_written(
 
 
 def test_a_start_settles_the_shape(mae_run: Path, vit_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="with --init it is that of .*: leave --preset and its changes out"):
+    with pytest.raises(ModelError, match=r"with --init it is that of .*: leave --preset and its changes out"):
         vit.run(ViTRecipe(run=tmp_path / "run", init=mae_run, preset="tiny"))

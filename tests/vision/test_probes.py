@@ -112,7 +112,8 @@ def test_more_neighbours_than_images_are_refused() -> None:
 def test_pooling_is_attention_over_standardised_tokens() -> None:
     generator = torch.Generator().manual_seed(3)
     mean, deviation = torch.randn(7, generator=generator), torch.rand(7, generator=generator) + 0.5
-    probe = AttentiveProbe(mean, deviation, 2, 3, generator).requires_grad_(False)
+    queries = torch.randn(3, 7, generator=generator)
+    probe = AttentiveProbe(mean, deviation, queries, torch.zeros(2, 21), torch.zeros(2))
     tokens = torch.randn(5, 11, 7, generator=generator)
     pooled = probe.pool(tokens)
     for image in range(5):
@@ -132,8 +133,8 @@ def test_attention_finds_the_one_token_that_matters() -> None:
     marked = torch.randint(13, (700,), generator=generator)
     tokens[torch.arange(700), marked, 1] += 1
     labels = (tokens[torch.arange(700), marked, 0] > 0).long()
-    probe = fit_attentive(
-        tokens[:500].bfloat16(), labels[:500], 2, weight_decay=0.1, queries=3, epochs=60, batch_size=100, lr=2e-2
+    ((_, probe),) = fit_attentive(
+        tokens[:500].bfloat16(), labels[:500], 2, (0.1,), queries=3, epochs=60, batch_size=100, lr=2e-2
     )
     attentive = (probe(tokens[500:]).argmax(1) == labels[500:]).float().mean().item()
     pooled = tokens.mean(1)
@@ -146,7 +147,18 @@ def test_the_seed_decides_an_attentive_probe() -> None:
     generator = torch.Generator().manual_seed(5)
     tokens, labels = torch.randn(29, 3, 7, generator=generator), torch.randint(2, (29,), generator=generator)
     first, again, other = (
-        fit_attentive(tokens, labels, 2, weight_decay=0.1, batch_size=10, seed=seed)(tokens) for seed in (0, 0, 1)
+        dict(fit_attentive(tokens, labels, 2, (0.1,), batch_size=10, seed=seed))[0.1](tokens) for seed in (0, 0, 1)
     )
     assert first.equal(again)
     assert not first.equal(other)
+
+
+def test_attentive_probes_trained_together_are_those_trained_alone() -> None:
+    generator = torch.Generator().manual_seed(6)
+    tokens, labels = torch.randn(31, 3, 7, generator=generator), torch.randint(5, (31,), generator=generator)
+    together = dict(fit_attentive(tokens, labels, 5, (0.0, 0.5, 3.0), queries=2, batch_size=11))
+    for decay, probe in together.items():
+        ((_, alone),) = fit_attentive(tokens, labels, 5, (decay,), queries=2, batch_size=11)
+        torch.testing.assert_close(probe(tokens), alone(tokens), atol=1e-4, rtol=1e-4)
+    sizes = [probe.weight.norm().item() for probe in together.values()]
+    assert sizes == sorted(sizes, reverse=True)

@@ -103,8 +103,7 @@ def _fits(
             numbers = tuple(int(setting) for setting in settings)
             yield from neighbour_votes(inputs, labels, queries, classes, neighbours=numbers).items()
         case "attentive":
-            for decay in settings:
-                attentive = fit_attentive(inputs, labels, classes, weight_decay=decay, seed=derive_seed(seed, "probe"))
+            for decay, attentive in fit_attentive(inputs, labels, classes, settings, seed=derive_seed(seed, "probe")):
                 yield decay, torch.cat([attentive(part) for part in queries.split(PART)])
         case _:
             for penalty, linear in fit_linear(

@@ -15,10 +15,14 @@ from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from vitrail.errors import DataError
+
+LEAST = 100
+"""Steps that an attentive probe is trained for at least."""
 
 
 class LinearProbe(nn.Module):
@@ -90,8 +94,8 @@ def _minimise(inputs: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, pena
         [weight, bias],
         max_iter=iterations,
         history_size=20,
-        tolerance_grad=1e-6,
-        tolerance_change=1e-9,
+        tolerance_grad=1e-5,
+        tolerance_change=1e-8,
         line_search_fn="strong_wolfe",
     )
 
@@ -110,84 +114,101 @@ class AttentiveProbe(nn.Module):
     Args:
         mean: of each channel over all tokens of the training set, ``[d]``.
         deviation: likewise the standard deviation, ``[d]``.
-        queries: how many there are.
-        generator: draws their start.
+        queries: ``[m d]``.
+        weight: of the linear map, ``[v m*d]``.
+        bias: ``[v]``.
     """
 
     def __init__(
         self,
         mean: Float[Tensor, " d"],
         deviation: Float[Tensor, " d"],
-        classes: int,
-        queries: int,
-        generator: torch.Generator,
+        queries: Float[Tensor, "m d"],
+        weight: Float[Tensor, "v md"],
+        bias: Float[Tensor, " v"],
     ) -> None:
         super().__init__()
-        dim = len(mean)
-        self.mean: Tensor
-        self.deviation: Tensor
-        self.register_buffer("mean", mean)
-        self.register_buffer("deviation", deviation)
-        self.queries = nn.Parameter(torch.randn(queries, dim, generator=generator))
-        self.linear = nn.Linear(queries * dim, classes)
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
+        for name, tensor in {"mean": mean, "deviation": deviation, "queries": queries}.items():
+            self.register_buffer(name, tensor)
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+
+    mean: Tensor
+    deviation: Tensor
+    queries: Tensor
+    weight: Tensor
+    bias: Tensor
 
     def pool(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "b m d"]:
         """What each of the m queries sees: its weighted mean of the standardised tokens."""
-        # The tokens are standardised on paper only. In the scores the shift is the same for every token, so softmax
-        # ignores it, and the scale moves into the small queries; the mean of standardised tokens is the
-        # standardised mean. So the large tensor is read twice and never written.
-        scores = torch.einsum("bnd,md->bmn", tokens, self.queries / self.deviation) * self.queries.shape[1] ** -0.5
-        pooled: Tensor = scores.softmax(-1) @ tokens
-        return (pooled - self.mean) / self.deviation
+        return _pool(tokens, self.queries, self.mean, self.deviation)
 
     def forward(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "b v"]:
         """The logits of each class."""
-        logits: Tensor = self.linear(self.pool(tokens.float()).flatten(1))
-        return logits
+        return F.linear(self.pool(tokens.float()).flatten(1), self.weight, self.bias)
+
+
+def _pool(tokens: Tensor, queries: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+    # The tokens are standardised on paper only. In the scores the shift is the same for every token, so softmax
+    # ignores it, and the scale moves into the small queries; the mean of standardised tokens is the standardised
+    # mean. So the large tensor is read twice and never written.
+    scores = torch.einsum("bnd,md->bmn", tokens, queries / deviation) * queries.shape[1] ** -0.5
+    pooled: Tensor = scores.softmax(-1) @ tokens
+    return (pooled - mean) / deviation
 
 
 def fit_attentive(
     tokens: Float[Tensor, "b n d"],
     labels: Int64[Tensor, " b"],
     classes: int,
+    weight_decays: tuple[float, ...],
     *,
-    weight_decay: float,
     queries: int = 8,
     epochs: int = 20,
     batch_size: int = 512,
     lr: float = 2e-3,
     seed: int = 0,
-) -> AttentiveProbe:
-    """Train an attentive probe with AdamW and a cosine that ends at zero.
+) -> Iterator[tuple[float, AttentiveProbe]]:
+    """Train an attentive probe for each weight decay, with AdamW and a cosine that ends at zero.
+
+    The probes share nothing but the batches that they see: reading the tokens is what takes the time.
 
     Args:
         tokens: patch tokens without CLS, in any floating type; batches are brought to float32.
-        weight_decay: of the last map; the queries are not decayed.
-        epochs: passes over the tokens, or 300 steps where that is more (few labels make short epochs).
+        weight_decays: strengths of the decay of the last map; the queries are not decayed.
+        epochs: passes over the tokens, or ``LEAST`` steps where that is more (few labels make short epochs).
         seed: draws the queries' start and the order of the batches.
+
+    Yields:
+        (weight decay, probe).
     """
     generator = torch.Generator().manual_seed(seed)
+    dim, count = tokens.shape[-1], len(weight_decays)
     mean, deviation = _token_statistics(tokens)
-    probe = AttentiveProbe(mean, deviation, classes, queries, generator).to(tokens.device)
-    groups = [
-        {"params": [probe.linear.weight], "weight_decay": weight_decay},
-        {"params": [probe.queries, probe.linear.bias], "weight_decay": 0.0},
-    ]
+    start = torch.randn(queries, dim, generator=generator).to(tokens.device)
+    sought = nn.Parameter(start.repeat(count, 1))  # the queries of one probe after another
+    weights: list[Tensor] = [nn.Parameter(start.new_zeros(classes, queries * dim)) for _ in weight_decays]
+    bias = nn.Parameter(start.new_zeros(count, 1, classes))
+    groups: list[dict[str, object]] = [{"params": [sought, bias], "weight_decay": 0.0}]
+    groups += [{"params": [w], "weight_decay": decay} for w, decay in zip(weights, weight_decays, strict=True)]
     optimizer = torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95))
     batch_size = min(batch_size, len(tokens))
-    steps = max(300, epochs * len(tokens) // batch_size)
+    steps = max(LEAST, epochs * len(tokens) // batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     batches = _shuffled(len(tokens), batch_size, generator)
     for _ in range(steps):
         rows = next(batches).to(tokens.device)
-        loss = F.cross_entropy(probe(tokens[rows]), labels[rows])
+        pooled = _pool(tokens[rows].float(), sought, mean, deviation)
+        seen = rearrange(pooled, "b (s m) d -> s b (m d)", s=count)
+        logits = torch.baddbmm(bias, seen, torch.stack(weights).mT)
+        loss = F.cross_entropy(logits.flatten(0, 1), labels[rows].repeat(count)) * count
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-    return probe.requires_grad_(False)
+    for place, (decay, weight) in enumerate(zip(weight_decays, weights, strict=True)):
+        own = sought.detach()[place * queries : (place + 1) * queries]
+        yield decay, AttentiveProbe(mean, deviation, own, weight.detach(), bias.detach()[place, 0])
 
 
 def _shuffled(count: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
