@@ -56,7 +56,7 @@ format: .venv/.dev
 	$(BIN)/ruff check --fix .
 
 bench: .venv/.dev
-	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+	@for file in $$(grep -l __main__ bench/*.py); do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
 docs: .venv/.dev
 	$(BIN)/python -m vitrail.cli.docs

@@ -144,6 +144,7 @@ CASES = [
     # places to write
     ("train mae --run a-file", "a-file"),
     ("train mae --run a-file/run", "a-file"),
+    ("train mae --run /proc/nothing", "/proc/nothing"),  # where not even root may write
     ("reconstruct runs/mae good/class0/0.png --output a-file/x.png", "a-file"),
 ]
 
