@@ -167,5 +167,17 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_environment_is_set_before_torch_and_yields_to_the_user() -> None:
+    program = (
+        "import os, sys; from vitrail.cli import entry; "
+        "entry.importlib.import_module = lambda name: print('torch' in sys.modules, os.environ['OMP_WAIT_POLICY']); "
+        "entry.main(['demo'])"
+    )
+    for given, expected in ({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE"):
+        clean = {name: value for name, value in os.environ.items() if name not in entry.ENVIRONMENT}
+        done = subprocess.run([sys.executable, "-c", program], env=clean | given, capture_output=True, text=True)
+        assert done.stdout.split() == ["False", expected]
+
+
 def test_the_overview_of_no_command_still_has_its_options() -> None:
     assert "--debug" in overview(())

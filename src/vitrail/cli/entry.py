@@ -17,6 +17,16 @@ from vitrail.cli.table import COMMANDS, Command, overview
 from vitrail.errors import ConfigError, VitrailError
 
 
+ENVIRONMENT = {
+    # Nothing that Vitrail calls may report on its users.
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    # OpenMP's threads otherwise spin while they wait for each other: where something else wants a core too, each holds up
+    # all (two busy cores: 33 steps of the digits MAE took 28 s, and 3 s like this).
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
+"""Set before torch is loaded, unless the user has set them."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code of the process."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -101,8 +111,8 @@ def pick(words: Sequence[str]) -> Command:
 def _run_command(command: Command, arguments: list[str], words: list[str]) -> int:
     from vitrail.cli.screen import Screen
 
-    # Nothing that Vitrail calls may report on its users.
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     with Screen() as screen:
         ending = importlib.import_module(command.module).command(arguments, screen)
     if not ending.finished:
