@@ -16,11 +16,10 @@ from types import FrameType
 from vitrail.cli.table import COMMANDS, Command, overview
 from vitrail.errors import ConfigError, VitrailError
 
-
 ENVIRONMENT = {
     # Nothing that Vitrail calls may report on its users.
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    # OpenMP's threads otherwise spin while they wait for each other: where something else wants a core too, each holds up
+    # OpenMP threads otherwise spin while they wait for each other: where something else wants a core, each holds up
     # all (two busy cores: 33 steps of the digits MAE took 28 s, and 3 s like this).
     "OMP_WAIT_POLICY": "PASSIVE",
 }
