@@ -16,7 +16,6 @@ from vitrail.recipes.events import Event, Note
 from vitrail.recipes.fills import bilinear, mean_image, mean_of, with_true_statistics
 from vitrail.recipes.mae import MAERecipe
 from vitrail.recipes.mae import run as pretrain
-from vitrail.recipes.presets import patch_for
 from vitrail.recipes.runs import open_run
 from vitrail.vision import patchify
 from vitrail.vision.pictures import confusion_png, reconstruction_png
@@ -164,15 +163,3 @@ def test_the_demo_runs_from_end_to_end(tmp_path: Path) -> None:
     written = json.loads((tmp_path / "demo" / "demo.json").read_text())
     assert written["labels_per_class"] == summary.labels_per_class
     assert written["masked_patch_error"].keys() == {"model", "mean_image", "bilinear"}
-
-
-@pytest.mark.parametrize(
-    ("size", "patch"), [((8, 8), 2), ((28, 28), 4), ((32, 32), 4), ((96, 64), 8), ((224, 224), 16), ((9, 15), 3)]
-)
-def test_a_patch_cuts_images_into_about_eight_by_eight(size: tuple[int, int], patch: int) -> None:
-    assert patch_for(size) == patch
-
-
-def test_images_that_nothing_divides_are_refused() -> None:
-    with pytest.raises(ConfigError, match="13x11 pixels can't be cut into equal patches: resize them"):
-        patch_for((13, 11))

@@ -186,7 +186,8 @@ def _evaluate_mae(run: "Run", images: "ImageSet", recipe: EvaluateRecipe) -> tup
     compared = images if len(images) <= COMPARED else images.subset(range(COMPARED))
     errors = compare(model, compared, training, recipe.seed, recipe.device, recipe.precision)
     picture = run.folder / "reconstruction.png"
-    draw_examples(model, images, 8, picture, recipe.seed, recipe.device)
+    title = f"test images of {images.name}, {model.config.mask_ratio:.0%} of patches hidden"
+    draw_examples(model, images, 8, picture, recipe.seed, recipe.device, title)
     return {
         "loss": loss,
         "masked_patch_error": errors,

@@ -37,9 +37,9 @@ def fast(image_size: Size = 32, patch_size: Size = 4, channels: int = 3, classes
 
 
 def digits(image_size: Size = 8, patch_size: Size = 2, channels: int = 1, classes: int = 0) -> ViTConfig:
-    """64 wide, 4 pre-norm blocks, fixed positions, mean pooling without CLS."""
+    """64 wide, 3 pre-norm blocks, fixed positions, mean pooling without CLS."""
     config = fast(image_size, patch_size, channels, classes)
-    return replace(config, dim=64, mlp_dim=256, stem="patch")
+    return replace(config, dim=64, depth=3, mlp_dim=256, stem="patch")
 
 
 def fast_mae(image_size: Size = 32, patch_size: Size = 4, channels: int = 3) -> MAEConfig:
@@ -49,9 +49,9 @@ def fast_mae(image_size: Size = 32, patch_size: Size = 4, channels: int = 3) -> 
 
 
 def digits_mae(image_size: Size = 8, patch_size: Size = 2, channels: int = 1) -> MAEConfig:
-    """``digits`` with a decoder 64 wide, 2 blocks; plain pixels as targets, for patches of 2x2 have little contrast."""
+    """``digits`` with a decoder 64 wide, 1 block; plain pixels as targets, for patches of 2x2 have little contrast."""
     encoder = digits(image_size, patch_size, channels)
-    return MAEConfig(encoder, decoder_dim=64, decoder_depth=2, decoder_heads=4, decoder_mlp_dim=256, norm_pix=False)
+    return MAEConfig(encoder, decoder_dim=64, decoder_depth=1, decoder_heads=4, decoder_mlp_dim=256, norm_pix=False)
 
 
 VIT: Mapping[str, ViTPreset] = {"digits": digits, "fast": fast, **PRESETS}

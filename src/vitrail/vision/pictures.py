@@ -53,13 +53,14 @@ def reconstruction_png(
     blank = np.array(BLANK, np.uint8)
     # No loss reaches the decoder's output at visible places, so what it says there is noise: left blank.
     sheets = [true, np.where(covered, blank, true), np.where(covered, guessed, blank), np.where(covered, guessed, true)]
-    heads = ("original", "masked", "reconstruction", "original + filled in")
+    heads = ("original", "masked", "reconstruction", "filled in")
     side, gap = 1.15, 0.35
-    width, height = pairs * 4 * side + (pairs - 1) * gap + 0.9, rows * side + 0.75 + (0.3 if given else 0)
+    top, bottom = (0.65 if title else 0.35), (0.42 if given else 0.1)
+    width, height = pairs * 4 * side + (pairs - 1) * gap + 0.9, rows * side + top + bottom
     figure = figure_of(figsize=(width, height), dpi=110)
     grid = figure.add_gridspec(
         rows, 5 * pairs - 1, width_ratios=([1, 1, 1, 1, gap / side] * pairs)[:-1],
-        left=0.75 / width, right=1 - 0.15 / width, top=1 - 0.65 / height, bottom=(0.42 if given else 0.1) / height,
+        left=0.75 / width, right=1 - 0.15 / width, top=1 - top / height, bottom=bottom / height,
         wspace=0.06, hspace=0.06,
     )  # fmt: skip
     for index in range(count):
