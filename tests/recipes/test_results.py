@@ -2,6 +2,7 @@
 
 import io
 import json
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -152,7 +153,13 @@ def test_a_classifier_is_no_masked_autoencoder_elsewhere_either(vit_run: Path) -
         export.run(export.ExportRecipe(vit_run, "mae"))
 
 
-def test_the_demo_runs_from_end_to_end(tmp_path: Path) -> None:
+def test_the_demo_runs_from_end_to_end_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_network(*arguments: object) -> None:
+        raise AssertionError(f"the demo reached for the network: {arguments}")
+
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, no_network)
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
     recipe = demo.DemoRecipe(tmp_path / "demo", epochs=1, finetune_epochs=1, seeds=1)
     summary = demo.run(recipe)
     assert summary.finished

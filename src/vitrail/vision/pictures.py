@@ -55,7 +55,7 @@ def reconstruction_png(
     sheets = [true, np.where(covered, blank, true), np.where(covered, guessed, blank), np.where(covered, guessed, true)]
     heads = ("original", "masked", "reconstruction", "filled in")
     side, gap = 1.15, 0.35
-    top, bottom = (0.65 if title else 0.35), (0.42 if given else 0.1)
+    top, bottom = (0.55 if title else 0.35), (0.42 if given else 0.1)
     width, height = pairs * 4 * side + (pairs - 1) * gap + 0.9, rows * side + top + bottom
     figure = figure_of(figsize=(width, height), dpi=110)
     grid = figure.add_gridspec(
