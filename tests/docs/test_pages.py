@@ -11,6 +11,7 @@ from PIL import Image
 
 from vitrail.cli import main
 from vitrail.cli.entry import pick
+from vitrail.recipes.presets import MAE
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -121,3 +122,12 @@ def test_a_page_runs_from_top_to_bottom(page: str, tmp_path: Path, monkeypatch: 
     for block in re.finditer(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL):
         program = block[1].replace("epochs=20", 'epochs=1, run="runs/python"')
         exec(compile(program, page, "exec"), {})
+
+
+@pytest.mark.parametrize("name", ["digits", "fast", "course"])
+def test_the_table_of_shapes_says_what_the_presets_are(name: str) -> None:
+    text = (ROOT / "docs" / "vision.md").read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
+    config = MAE[name](32, 4, 3)
+    numbers = [int(number) for number in re.findall(r"(\d+) (?:wide|block|post-norm)", row)]
+    assert numbers == [config.encoder.dim, config.encoder.depth, config.decoder_dim, config.decoder_depth]
