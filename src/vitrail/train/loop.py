@@ -37,6 +37,7 @@ from vitrail.train.events import (
 from vitrail.train.files import output_errors
 from vitrail.train.folder import claimed
 from vitrail.train.journal import Journal, last_metrics
+from vitrail.train.memory import keep_freed_memory
 from vitrail.train.objective import AnyBatch, Batches, Objective
 from vitrail.train.precision import pick_device, pick_precision
 from vitrail.train.processes import Processes
@@ -126,6 +127,8 @@ class _Session:
         self.module, self.batches, self.config, self.folder = objective.module, batches, config, folder
         self.evaluate, self.picture = evaluate, picture
         device = pick_device(config.device)
+        if device.type == "cpu":
+            keep_freed_memory()
         self.processes = Processes(device)
         self.report: Report = report if self.processes.is_main else ignore
         self.checkpoints = Checkpoints(folder)
