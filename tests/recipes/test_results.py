@@ -12,9 +12,10 @@ from PIL import Image
 
 from vitrail.data import load_images
 from vitrail.errors import ConfigError, DataError, ModelError, OutputError
+from vitrail.nn.randomness import RowRandom
 from vitrail.recipes import demo, evaluate, export, reconstruct
 from vitrail.recipes.events import Event, Note
-from vitrail.recipes.fills import bilinear, mean_image, mean_of, with_true_statistics
+from vitrail.recipes.fills import bilinear, compare, mean_image, mean_of, with_true_statistics
 from vitrail.recipes.mae import MAERecipe
 from vitrail.recipes.mae import run as pretrain
 from vitrail.recipes.runs import open_run
@@ -60,6 +61,28 @@ def test_bilinear_filling_is_exact_on_slopes_and_nearest_outside() -> None:
     hidden[0, 0, 3, 4] = False  # one visible pixel: no triangle, all are its neighbours
     known = np.where(hidden, np.nan, slopes).astype(np.float32)
     np.testing.assert_array_equal(bilinear(known, hidden), np.broadcast_to(slopes[:, :, 3:4, 4:5], slopes.shape))
+
+
+def test_model_and_fills_are_compared_on_the_same_hidden_pixels(mae_run: Path) -> None:
+    run = open_run(mae_run)
+    model, training = run.autoencoder(), load_images("digits")
+    images = load_images("digits", "test").subset(range(5))
+    found = compare(model, images, training, seed=3, precision="float32")
+    inputs = run.normalise(torch.from_numpy(np.array(images.pixels)))
+    with torch.no_grad():
+        output = model(inputs, RowRandom(3, 0, range(5), 5).uniform("mask", 16))
+    expected = {"model": 0.0, "mean_image": 0.0, "bilinear": 0.0}
+    for image in range(5):
+        hidden = model.pixel_mask(output.mask)[image : image + 1].bool().numpy()
+        truth = inputs[image : image + 1].numpy()
+        fills = {
+            "model": model.reconstruct(inputs, output)[image : image + 1].numpy(),
+            "mean_image": mean_of(training)[None],
+            "bilinear": bilinear(np.where(hidden, np.nan, truth), hidden),
+        }
+        for name, fill in fills.items():
+            expected[name] += float(((fill - truth) ** 2)[hidden].mean() / 5)
+    assert found == pytest.approx(expected, rel=1e-4)
 
 
 def test_fills_may_be_given_the_true_patches_mean_and_contrast(mae_run: Path) -> None:
