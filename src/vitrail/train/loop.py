@@ -127,7 +127,7 @@ class _Session:
         self.module, self.batches, self.config, self.folder = objective.module, batches, config, folder
         self.evaluate, self.picture = evaluate, picture
         device = pick_device(config.device)
-        if device.type == "cpu":
+        if device == "cpu":
             keep_freed_memory()
         self.processes = Processes(device)
         self.report: Report = report if self.processes.is_main else ignore
