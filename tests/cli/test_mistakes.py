@@ -51,7 +51,8 @@ def mess(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder(top / "one-class", classes=1)
     folder(top / "odd", size=(13, 13))
     folder(top / "sizes")
-    picture(top / "sizes" / "class0" / "other.png", size=(24, 12))
+    for path in (top / "sizes" / "class0").iterdir():
+        picture(path, size=(24, 12))
     folder(top / "corrupt")
     (top / "corrupt" / "class1" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
     folder(top / "zero")
