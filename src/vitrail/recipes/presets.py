@@ -19,7 +19,7 @@ LARGE = 128
 
 
 def fast(image_size: Size = 32, patch_size: Size = 4, channels: int = 3, classes: int = 0) -> ViTConfig:
-    """256 wide, 4 pre-norm blocks, convolutional stem, fixed positions, mean pooling without CLS."""
+    """256 wide, 4 pre-norm blocks with ReLU, convolutional stem, fixed positions, mean pooling without CLS."""
     return ViTConfig(
         image_size,
         patch_size,
@@ -33,19 +33,20 @@ def fast(image_size: Size = 32, patch_size: Size = 4, channels: int = 3, classes
         class_token=False,
         stem="conv",
         positions="sincos",
+        activation="relu",
     )
 
 
 def digits(image_size: Size = 8, patch_size: Size = 2, channels: int = 1, classes: int = 0) -> ViTConfig:
     """64 wide, 3 pre-norm blocks, fixed positions, mean pooling without CLS."""
     config = fast(image_size, patch_size, channels, classes)
-    return replace(config, dim=64, depth=3, mlp_dim=256, stem="patch")
+    return replace(config, dim=64, depth=3, mlp_dim=256, stem="patch", activation="gelu")
 
 
 def fast_mae(image_size: Size = 32, patch_size: Size = 4, channels: int = 3) -> MAEConfig:
-    """``fast`` with a decoder 128 wide, 2 blocks."""
+    """``fast`` with a decoder 128 wide, 1 block that reads by cross-attention."""
     encoder = fast(image_size, patch_size, channels)
-    return MAEConfig(encoder, decoder_dim=128, decoder_depth=2, decoder_heads=4, decoder_mlp_dim=512)
+    return MAEConfig(encoder, decoder_dim=128, decoder_depth=1, decoder_heads=4, decoder_mlp_dim=512, decoder="cross")
 
 
 def digits_mae(image_size: Size = 8, patch_size: Size = 2, channels: int = 1) -> MAEConfig:

@@ -11,7 +11,7 @@ from vitrail.nn.blocks import GATED, Activation
 from vitrail.vision.mae import MAEConfig
 from vitrail.vision.masking import visible_count
 from vitrail.vision.patches import pair
-from vitrail.vision.vit import ViTConfig
+from vitrail.vision.vit import ViTConfig, stem_width
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,9 @@ def _stem(config: ViTConfig) -> int:
     p, q = pair(config.patch_size)
     if config.stem == "patch":
         return config.patches * p * q * config.channels * config.dim
-    stride, width = p // 2, config.dim // 2
-    window = max(3, 2 * stride - 1) ** 2
-    # The second convolution halves both sides, so the first one's map has four pixels a patch.
-    return 4 * config.patches * window * config.channels * width + config.patches * 9 * width * config.dim
+    width = stem_width(config.dim)
+    # The first convolution keeps every pixel; pooling then leaves the second one four a patch.
+    return config.patches * (p * q * 9 * config.channels * width + 4 * 9 * width * config.dim)
 
 
 def _encoder(config: ViTConfig, patches: int) -> int:
