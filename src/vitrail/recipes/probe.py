@@ -35,20 +35,11 @@ KINDS: dict[str, tuple["Method", ...]] = {
 
 
 @dataclass(frozen=True)
-class RunOption:
-    """Which run is meant; a base of its own, for what has no default comes first."""
+class ProbeOptions:
+    """What is asked of which run; a base of its own, so that it stands before augmentation."""
 
     run: Path
     """Folder of the run."""
-
-
-@dataclass(frozen=True)
-class ProbeRecipe(AugmentationOptions, RunOption):
-    """Ask what a trained encoder knows.
-
-    Augmentation is for fine-tuning; of it, the other probes heed only --flip (mirrored images join the training set).
-    """
-
     kind: Literal["linear", "attentive", "knn", "finetune", "all"] = "all"
     """How to ask: a linear map, learned queries over the patches, nearest neighbours, or training everything on."""
     data: str | None = None
@@ -83,6 +74,14 @@ class ProbeRecipe(AugmentationOptions, RunOption):
     """"auto": a GPU if there is one."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """"auto": bf16 where the processor multiplies bf16 matrices natively, else float32."""
+
+
+@dataclass(frozen=True)
+class ProbeRecipe(AugmentationOptions, ProbeOptions):
+    """Ask what a trained encoder knows.
+
+    Augmentation is for fine-tuning; of it, the other probes heed only --flip (mirrored images join the training set).
+    """
 
 
 @dataclass(frozen=True)
