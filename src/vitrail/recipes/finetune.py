@@ -75,6 +75,8 @@ def _training(recipe: "ProbeRecipe", images: int, seed: int, pretrained: bool) -
         epochs=recipe.epochs,
         batch_size=min(recipe.batch_size, images),
         lr=recipe.lr,
+        optimizer=recipe.optimizer,
+        muon_lr=recipe.muon_lr,
         weight_decay=recipe.weight_decay,
         warmup_epochs=recipe.warmup_epochs,
         layer_decay=recipe.layer_decay if pretrained else 1.0,

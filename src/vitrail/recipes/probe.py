@@ -56,6 +56,10 @@ class ProbeOptions:
     """Fine-tuning: images in one step, at most."""
     lr: float = 1e-3
     """Fine-tuning: highest learning rate of AdamW."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """Fine-tuning: "muon" trains the matrices inside blocks, AdamW everything else."""
+    muon_lr: float | None = None
+    """Fine-tuning: highest learning rate of Muon (default: the same as lr)."""
     weight_decay: float = 0.05
     """Fine-tuning: decoupled weight decay of matrices."""
     warmup_epochs: float = 1.0
