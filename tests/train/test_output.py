@@ -94,11 +94,11 @@ def test_a_real_write_that_stops_in_the_middle(tmp_path: Path) -> None:
     """The system itself refuses to let files grow beyond a limit: torch hides that, we name it."""
     go(tmp_path, steps=7)
     content = (tmp_path / STATE).read_bytes()
-    state = load_state(tmp_path / STATE)
+    state = {**load_state(tmp_path / STATE), "large": torch.zeros(50_000)}
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
-        for limit in (0, 100, 5000, len(content) - 1):
+        for limit in (0, 100, 5000, 100_000, 200_000):
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
             with pytest.raises(OutputError, match=r"state.pt.new can't be written \(File too large\)"):
                 Checkpoints(tmp_path).save(state)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,31 @@ def test_a_full_disk_stops_both(pairs: Pairs) -> None:
         assert result["error"] == "OutputError"
         assert "No space left on device" in result["text"]
     assert load_state(work / "full" / STATE)["step"] == 7
+
+
+@pytest.mark.slow
+def test_torchrun_stops_and_goes_on(tmp_path: Path) -> None:
+    """SIGTERM to torchrun itself, as a cluster sends it: both processes save; the same command then finishes."""
+    config = {"steps": 2500, "log_every": 100, "save_every": 0, "evaluate_every": 0}
+    run = tmp_path / "run"
+    scenario = {"folder": str(run), "config": config, "keep": 0.7, "accumulate": False, "fault": None}
+    (tmp_path / "scenarios.json").write_text(json.dumps([scenario]))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launch, str(PROGRAM), str(tmp_path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as first:
+        while first.poll() is None and not (run / "metrics.jsonl").exists():
+            time.sleep(0.1)
+        time.sleep(1)
+        first.terminate()
+    stopped = load_state(run / STATE)["step"]
+    assert 0 < stopped < 2500
+    assert subprocess.run(command, env=environment, stderr=subprocess.DEVNULL).returncode == 0
+    alone(tmp_path / "one", {"config": config})
+    lines = [(path / "metrics.jsonl").read_text().splitlines() for path in (run, tmp_path / "one")]
+    assert len(lines[0]) == len(lines[1])
+    for pair_line, one_line in list(zip(*lines, strict=True))[:5]:  # later, rounding has grown through 1,000s of steps
+        assert json.loads(pair_line) == pytest.approx(json.loads(one_line), rel=1e-3)
 
 
 @pytest.mark.slow

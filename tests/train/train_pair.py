@@ -65,11 +65,15 @@ def main() -> None:
     warnings.simplefilter("error")
     torch.set_num_threads(1)
     rank = int(os.environ["RANK"])
-    store = torch.distributed.FileStore(str(work / "store"), 2)  # no port to be found free
-    torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
+    if not by_torchrun:  # which brings its own meeting point; a file needs no free port
+        store = torch.distributed.FileStore(str(work / "store"), 2)
+        torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
     results = [scenario(rank, **given) for given in json.loads((work / "scenarios.json").read_text())]
     (work / f"results-{rank}.json").write_text(json.dumps(results))
-    torch.distributed.destroy_process_group()
+    if not by_torchrun:
+        torch.distributed.barrier()  # neither leaves while the other still listens
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

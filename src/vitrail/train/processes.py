@@ -6,6 +6,7 @@ while backward goes on. With ``"fsdp"`` each holds a part of every parameter, gr
 backward by itself gets its gradients summed after the last one instead.
 """
 
+import atexit
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -30,12 +31,15 @@ class Processes:
             AcceleratorState._reset_state(
                 reset_partial_state=True
             )  # an earlier run of this program used another device
+        joined = torch.distributed.is_initialized()
         # Mixed precision is the loop's own: Accelerate would fix it once for all runs of a program.
         self.accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")
         self.device: torch.device = self.accelerator.device
         self.count: int = self.accelerator.num_processes
         self.rank: int = self.accelerator.process_index
         self.is_main = self.rank == 0
+        if self.count > 1 and not joined:
+            atexit.register(_leave)  # while threads can still be joined, not when the interpreter falls apart
         self.sharded = False
         """Whether parameters are spread over the processes."""
         self._wrapped: nn.Module | None = None
@@ -101,3 +105,8 @@ class Processes:
             raise error
         if first is not None:
             raise type(first)(str(first))
+
+
+def _leave() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
