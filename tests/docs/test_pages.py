@@ -36,7 +36,7 @@ def commands_of(page: Path) -> list[tuple[str, list[str]]]:
 def ours(words: list[str]) -> list[str] | None:
     """The words after ``vitrail``, if the command is ours."""
     if words[0] == "torchrun":
-        words = words[words.index("-m") + 1 :]
+        words = words[words.index("--") + 1 :]  # without it torchrun would take --run for its own
     return words[1:] if words[0] == "vitrail" else None
 
 
