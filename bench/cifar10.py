@@ -80,8 +80,9 @@ def pretrained(folder: Path, data: str, seed: int, **options: Any) -> dict[str, 
 def probed(folder: Path, kind: str, subjects: tuple[str, ...], **options: Any) -> dict[str, float]:
     """Probe a run; the accuracy of each probe on each of ``subjects``."""
     from vitrail.recipes import probe
+    from vitrail.recipes.terms import ProbeRecipe
 
-    recipe = probe.ProbeRecipe(folder, kind, baselines=subjects != ("trained encoder",), seeds=1, **options)  # type: ignore[arg-type]
+    recipe = ProbeRecipe(folder, kind, baselines=subjects != ("trained encoder",), seeds=1, **options)  # type: ignore[arg-type]
     done = probe.run(recipe, report)
     if not done.finished:
         raise SystemExit(1)

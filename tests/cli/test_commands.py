@@ -12,7 +12,7 @@ from vitrail.cli import main
 from vitrail.cli.entry import pick
 from vitrail.recipes.demo import DemoRecipe, DemoSummary
 from vitrail.recipes.events import Report
-from vitrail.recipes.probe import Score
+from vitrail.recipes.terms import Score
 
 
 def ending(capsys: pytest.CaptureFixture[str]) -> tuple[list[str], list[Path], str]:

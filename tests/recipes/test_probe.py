@@ -11,8 +11,9 @@ from vitrail.data import load_images
 from vitrail.errors import ConfigError, ModelError
 from vitrail.recipes.events import Event
 from vitrail.recipes.intervals import mean_interval, wilson_interval
-from vitrail.recipes.probe import ProbeRecipe, ProbeSummary, run
+from vitrail.recipes.probe import ProbeSummary, run
 from vitrail.recipes.probing import Features, Method, folds, probe_accuracy
+from vitrail.recipes.terms import ProbeRecipe
 
 METHODS: tuple[Method, ...] = ("linear, BatchNorm", "linear, raw", "attentive", "kNN")
 

@@ -6,7 +6,8 @@ from vitrail.cli.ending import Ending
 from vitrail.cli.options import parse
 from vitrail.cli.proposals import after_probing
 from vitrail.cli.screen import Screen
-from vitrail.recipes.probe import ProbeRecipe, Score, run
+from vitrail.recipes.probe import run
+from vitrail.recipes.terms import ProbeRecipe, Score
 
 
 def read(arguments: Sequence[str]) -> ProbeRecipe:

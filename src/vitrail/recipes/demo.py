@@ -15,8 +15,8 @@ from typing import Literal
 from vitrail.recipes.events import Note, Report, ignore
 from vitrail.recipes.mae import MAERecipe
 from vitrail.recipes.mae import run as pretrain
-from vitrail.recipes.probe import ProbeRecipe, Score
 from vitrail.recipes.probe import run as probe
+from vitrail.recipes.terms import ProbeRecipe, Score
 
 LABELS = 10
 """Labels per class that the probes may read: few, since that is where pretraining pays."""

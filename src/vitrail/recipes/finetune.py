@@ -11,20 +11,18 @@ from typing import TYPE_CHECKING
 
 from vitrail.recipes.events import Note, Report
 from vitrail.recipes.options import AugmentationOptions
+from vitrail.recipes.terms import ProbeRecipe, Score
 
 if TYPE_CHECKING:
     from vitrail.data import ImageSet
-    from vitrail.recipes.probe import ProbeRecipe, Score
     from vitrail.recipes.runs import Run
     from vitrail.recipes.vit import ViTRecipe
 
 
 def finetune(
-    opened: "Run", train: "ImageSet", test: "ImageSet", recipe: "ProbeRecipe", report: Report
-) -> list["Score"] | None:
+    opened: "Run", train: "ImageSet", test: "ImageSet", recipe: ProbeRecipe, report: Report
+) -> list[Score] | None:
     """Fine-tune for each seed, and from scratch beside it; None where it was interrupted."""
-    from vitrail.recipes.probe import Score
-
     scores = []
     for subject in ("trained encoder", "from scratch") if recipe.baselines else ("trained encoder",):
         accuracies = []
@@ -39,7 +37,7 @@ def finetune(
 
 
 def _finetune_once(
-    opened: "Run", train: "ImageSet", test: "ImageSet", recipe: "ProbeRecipe", subject: str, seed: int, report: Report
+    opened: "Run", train: "ImageSet", test: "ImageSet", recipe: ProbeRecipe, subject: str, seed: int, report: Report
 ) -> float | None:
     """Test accuracy after the last epoch; None where it was interrupted."""
     import torch
@@ -65,7 +63,7 @@ def _finetune_once(
     return accuracy_and_loss(model, test, recipe.device, recipe.precision)["accuracy"] if finished else None
 
 
-def _training(recipe: "ProbeRecipe", images: int, seed: int, pretrained: bool) -> "ViTRecipe":
+def _training(recipe: ProbeRecipe, images: int, seed: int, pretrained: bool) -> "ViTRecipe":
     """Fine-tuning as a training recipe; from scratch without layer decay, which would hold fresh layers back."""
     from vitrail.recipes.vit import ViTRecipe
 
