@@ -1,0 +1,1 @@
+"""Faces: FaceNet whole (Schroff, Kalenichenko, Philbin 2015): networks, triplets, evaluation, clustering."""
