@@ -26,7 +26,7 @@ def finetune(
     scores = []
     for subject in ("trained encoder", "from scratch") if recipe.baselines else ("trained encoder",):
         accuracies = []
-        for seed in range(recipe.seeds):
+        for seed in recipe.all_seeds:
             accuracy = _finetune_once(opened, train, test, recipe, subject, seed, report)
             if accuracy is None:
                 return None

@@ -84,7 +84,7 @@ def run(recipe: ProbeRecipe, report: Report = ignore) -> ProbeSummary:
             "data": train.name,
             "fingerprint": {"train": train.fingerprint, "test": test.fingerprint},
             "labels_per_class": recipe.labels_per_class,
-            "seeds": list(range(recipe.seeds)),
+            "seeds": list(recipe.all_seeds),
             "options": {name: value for name, value in dataclasses.asdict(recipe).items() if name != "run"},
             "scores": [score.figures() for score in found],
             "seconds": round(time.monotonic() - began, 1),
@@ -103,11 +103,11 @@ def _measure(
     from vitrail.recipes.labels import labelled_rows
     from vitrail.recipes.probing import probe_accuracy
 
-    drawn = [torch.from_numpy(labelled_rows(train, recipe.labels_per_class, seed)) for seed in range(recipe.seeds)]
+    drawn = {seed: torch.from_numpy(labelled_rows(train, recipe.labels_per_class, seed)) for seed in recipe.all_seeds}
     scores = []
     for subject, features in _subjects(opened, kind, train, test, recipe):
         for method in KINDS[kind]:
-            found = [probe_accuracy(method, features, rows, seed) for seed, rows in enumerate(drawn)]
+            found = [probe_accuracy(method, features, rows, seed) for seed, rows in drawn.items()]
             accuracies, chosen = zip(*found, strict=True)
             scores.append(Score(method, subject, accuracies, chosen, len(test)))
             report(Note(f"{method} on {subject}: {scores[-1].mean:.1%}"))
@@ -125,7 +125,7 @@ def _subjects(
 
     yield "trained encoder", _features(opened.encoder, kind, train, test, recipe)
     if recipe.baselines:
-        torch.manual_seed(derive_seed(0, "untrained"))
+        torch.manual_seed(derive_seed(recipe.seed, "untrained"))
         yield "untrained encoder", _features(ViT(opened.encoder.config), kind, train, test, recipe)
         if kind != "attentive":
             yield "raw pixels", _features(None, kind, train, test, recipe)

@@ -20,7 +20,9 @@ class ProbeOptions:
     data: str | None = None
     """Labelled images (default: what the run was trained on)."""
     seeds: int = 3
-    """Repetitions, with seeds 0, 1, …; they draw labels, folds and starts."""
+    """Repetitions, each with a seed of its own, which draws labels, folds and starts."""
+    seed: int = 0
+    """The first of these seeds; the others follow it."""
     labels_per_class: int | None = None
     """Read only so many labels of each class, drawn by the seed (default: all)."""
     baselines: bool = False
@@ -61,6 +63,11 @@ class ProbeRecipe(AugmentationOptions, ProbeOptions):
 
     Augmentation is for fine-tuning; of it, the other probes heed only --flip (mirrored images join the training set).
     """
+
+    @property
+    def all_seeds(self) -> range:
+        """The seed of each repetition."""
+        return range(self.seed, self.seed + self.seeds)
 
 
 @dataclass(frozen=True)
