@@ -111,7 +111,7 @@ def test_presets_read_the_images_they_are_told() -> None:
 
 
 def test_an_unknown_preset_is_refused_with_what_was_meant() -> None:
-    with pytest.raises(ConfigError, match=r"no preset called 'smal', only course, tiny, .*large; did you mean small\?"):
+    with pytest.raises(ConfigError, match=r"no preset called 'smal', only course, tiny, .*large: did you mean small\?"):
         vit_config("smal", 32, 4)
-    with pytest.raises(ConfigError, match=r"no preset called 'xxl', only .*; choose one of them"):
+    with pytest.raises(ConfigError, match=r"no preset called 'xxl', only .*: choose one of them"):
         mae_config("xxl", 32, 4)

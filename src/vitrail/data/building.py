@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vitrail.data.cache import Report
-from vitrail.data.decode import UnreadableImageError, natural_channels, open_image, to_array
+from vitrail.data.decode import REPLACE_OR_SKIP, UnreadableImageError, natural_channels, open_image, to_array
 from vitrail.data.entry import EntryWriter
 from vitrail.data.examples import Example, Source
 from vitrail.data.labels import content_split, encode_labels
@@ -159,7 +159,7 @@ class _Decoder:
 
     def __call__(self, example: Example) -> NDArray[np.uint8] | None:
         try:
-            image = open_image(example.image, example.name)
+            image = open_image(example.image, example.name, REPLACE_OR_SKIP)
         except UnreadableImageError:
             if self._options.corrupt == "skip":
                 return None

@@ -22,17 +22,24 @@ class UnreadableImageError(DataError):
     """The bytes of one image are empty, truncated or of no known format; such an image may be skipped."""
 
 
+REPLACE = "give another picture"
+"""What can be done about one unreadable picture."""
+REPLACE_OR_SKIP = "replace or remove it, or leave such images out with --corrupt skip (corrupt='skip')"
+"""What can be done about one among many."""
+
+
 def natural_channels(image: Image.Image) -> Literal[1, 3]:
     """1 for a picture stored in grey, 3 for any other."""
     return 1 if image.mode in _GREY_MODES else 3
 
 
-def open_image(payload: bytes | Path | NDArray[np.uint8], name: str) -> Image.Image:
+def open_image(payload: bytes | Path | NDArray[np.uint8], name: str, remedy: str = REPLACE) -> Image.Image:
     """Open and fully decode a picture, upright.
 
     Args:
         payload: the file's bytes, its path, or an array ``[H W]`` or ``[H W 3]``.
         name: what an error calls it.
+        remedy: what an error says can be done.
 
     Raises:
         UnreadableImageError: it is empty, truncated, not an image, or unreasonably large.
@@ -42,27 +49,24 @@ def open_image(payload: bytes | Path | NDArray[np.uint8], name: str) -> Image.Im
     try:
         content = payload.read_bytes() if isinstance(payload, Path) else payload
     except OSError as error:
-        raise UnreadableImageError(f"Image {name} can't be read ({error.strerror}): {_REMEDY}.") from error
+        raise UnreadableImageError(f"Image {name} can't be read ({error.strerror}): {remedy}.") from error
     if not content:
-        raise UnreadableImageError(f"Image {name} is empty (0 bytes): {_REMEDY}.")
+        raise UnreadableImageError(f"Image {name} is empty (0 bytes): {remedy}.")
     try:
         image = Image.open(io.BytesIO(content))
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
     except UnidentifiedImageError as error:
         raise UnreadableImageError(
-            f"Image {name} ({len(content):,} bytes) is in no image format that Pillow knows: {_REMEDY}."
+            f"Image {name} ({len(content):,} bytes) is in no image format that Pillow knows: {remedy}."
         ) from error
     except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, struct.error, ValueError, … on bad bytes
-        raise UnreadableImageError(f"Image {name} is damaged ({str(error) or type(error).__name__}): {_REMEDY}.") from (
+        raise UnreadableImageError(f"Image {name} is damaged ({str(error) or type(error).__name__}): {remedy}.") from (
             error
         )
     if image.mode in ("F", "LAB", "HSV"):
-        raise UnreadableImageError(f"Image {name} has {image.mode} pixels, and only grey and RGB are known: {_REMEDY}.")
+        raise UnreadableImageError(f"Image {name} has {image.mode} pixels, and only grey and RGB are known: {remedy}.")
     return image
-
-
-_REMEDY = "replace or remove it, or leave such images out with --corrupt skip (corrupt='skip')"
 
 
 def to_array(image: Image.Image, channels: Literal[1, 3], size: int | None) -> NDArray[np.uint8]:

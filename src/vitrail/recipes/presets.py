@@ -6,13 +6,12 @@ epochs on a CPU (the reasons and figures: docs/results.md), and ``digits``, smal
 
 from collections.abc import Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import TypeVar
 
 from vitrail.errors import ConfigError
 from vitrail.recipes.options import ShapeOptions
 from vitrail.vision import MAE_PRESETS, PRESETS, MAEConfig, ViTConfig
-from vitrail.vision.presets import MAEPreset, Size, ViTPreset
+from vitrail.vision.presets import MAEPreset, Size, ViTPreset, named_preset
 
 LARGE = 128
 """Images of this many pixels and more are cut into the literature's patches of 16."""
@@ -69,11 +68,7 @@ def choose(presets: Mapping[str, Preset], name: str | None, size: tuple[int, int
     """
     if name is None:
         name = "digits" if min(size) < 16 else "fast" if min(size) < LARGE else "small"
-    if name not in presets:
-        near = get_close_matches(name, presets, n=1)
-        remedy = f"did you mean {near[0]}?" if near else "choose one of them."
-        raise ConfigError(f"there is no preset called {name!r}, only {', '.join(presets)}: {remedy}")
-    return name, presets[name]
+    return name, named_preset(presets, name)
 
 
 def patch_for(size: tuple[int, int]) -> int:

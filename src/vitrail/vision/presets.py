@@ -120,17 +120,18 @@ P = TypeVar("P")
 
 def vit_config(name: str, image_size: Size, patch_size: Size, channels: int = 3, classes: int = 0) -> ViTConfig:
     """The Vision Transformer called ``name``, for such images; ConfigError for a name that isn't one."""
-    return _preset(PRESETS, name)(image_size, patch_size, channels, classes)
+    return named_preset(PRESETS, name)(image_size, patch_size, channels, classes)
 
 
 def mae_config(name: str, image_size: Size, patch_size: Size, channels: int = 3) -> MAEConfig:
     """The masked autoencoder called ``name``, for such images; ConfigError for a name that isn't one."""
-    return _preset(MAE_PRESETS, name)(image_size, patch_size, channels)
+    return named_preset(MAE_PRESETS, name)(image_size, patch_size, channels)
 
 
-def _preset(presets: Mapping[str, P], name: str) -> P:
+def named_preset(presets: Mapping[str, P], name: str) -> P:
+    """The one of ``presets`` called ``name``; ConfigError names the nearest where there is none."""
     if name not in presets:
-        close = get_close_matches(name, presets, n=1)
-        meant = f"did you mean {close[0]}?" if close else "choose one of them"
-        raise ConfigError(f"there is no preset called {name!r}, only {', '.join(presets)}; {meant}")
+        near = get_close_matches(name, presets, n=1)
+        remedy = f"did you mean {near[0]}?" if near else "choose one of them."
+        raise ConfigError(f"there is no preset called {name!r}, only {', '.join(presets)}: {remedy}")
     return presets[name]
