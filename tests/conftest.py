@@ -7,12 +7,27 @@ import pytest
 from jaxtyping import install_import_hook
 
 # Every annotated shape of these rooms is checked at run time in tests (and only there).
-install_import_hook(["vitrail.nn", "vitrail.data", "vitrail.vision", "vitrail.faces"], "beartype.beartype")
+install_import_hook(
+    ["vitrail.nn", "vitrail.data", "vitrail.vision", "vitrail.faces", "vitrail.gallery"], "beartype.beartype"
+)
 
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", COLUMNS="100")
 
 ROOT = Path(__file__).parents[1]
-FLOORS = ("architecture", "nn", "trace", "data", "train", "vision", "faces", "recipes", "cli", "parity", "docs")
+FLOORS = (
+    "architecture",
+    "nn",
+    "trace",
+    "data",
+    "train",
+    "vision",
+    "faces",
+    "gallery",
+    "recipes",
+    "cli",
+    "parity",
+    "docs",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

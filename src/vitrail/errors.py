@@ -9,6 +9,7 @@
     ├── CheckpointError        a checkpoint that is damaged or belongs to another run
     ├── TrainingError          a run that can't go on
     │   └── NonFiniteLossError the loss became NaN or infinite
+    ├── GalleryError           a gallery of another model, damaged or busy, or a person who isn't in it
     └── OutputError            a result that can't be written (no room, no permission)
 
 Each message is one sentence that names what was found, what was expected, and the remedy.
@@ -42,6 +43,10 @@ class TrainingError(VitrailError):
 
 class NonFiniteLossError(TrainingError):
     """The loss became NaN or infinite; the text names the step and the batch."""
+
+
+class GalleryError(VitrailError):
+    """A gallery of another model, damaged or busy, or a person who isn't in it."""
 
 
 class OutputError(VitrailError):
