@@ -30,9 +30,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     original = building_module.open_image
 
-    def watched(payload: bytes | Path, name: str) -> object:
+    def watched(payload: bytes | Path, name: str, remedy: str) -> object:
         names.append(name)
-        return original(payload, name)
+        return original(payload, name, remedy)
 
     monkeypatch.setattr(building_module, "open_image", watched)
     return names

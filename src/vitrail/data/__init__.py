@@ -2,7 +2,9 @@
 
 from vitrail.data.augment import Augmentation, augment
 from vitrail.data.batches import ImageBatch, ImageBatches, in_order
-from vitrail.data.images import ImageSet, hold_out, load_images, require_labels
+from vitrail.data.identities import hold_out_identities, require_identities
+from vitrail.data.images import ImageSet, hold_out, load_images, require_labels, stored_shape
+from vitrail.data.lfw import IndexPairs, NamedPairs, index_pairs, read_pairs
 from vitrail.data.pixels import denormalise, normalise
 
 __all__ = [
@@ -10,11 +12,18 @@ __all__ = [
     "ImageBatch",
     "ImageBatches",
     "ImageSet",
+    "IndexPairs",
+    "NamedPairs",
     "augment",
     "denormalise",
     "hold_out",
+    "hold_out_identities",
     "in_order",
+    "index_pairs",
     "load_images",
     "normalise",
+    "read_pairs",
+    "require_identities",
     "require_labels",
+    "stored_shape",
 ]

@@ -7,7 +7,7 @@ same global batch. The next steps' batches are made in a thread while the caller
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -62,6 +62,7 @@ class ImageBatches:
         world_size: how many processes share a batch.
         device: where batches are put.
         labels: give labels, where the set has them.
+        choose: step → the rows of the set that its global batch is made of, in place of epochs; a pure function.
 
     Raises:
         DataError: the batch is larger than the set.
@@ -81,6 +82,7 @@ class ImageBatches:
         world_size: int = 1,
         device: torch.device | str = "cpu",
         labels: bool = True,
+        choose: Callable[[int], Int64[Tensor, " b"]] | None = None,
     ):
         parts = world_size * micro_batches
         if micro_batches < 1 or not 0 <= rank < world_size:
@@ -104,6 +106,7 @@ class ImageBatches:
         self._size = images.image_size
         self._seed = seed
         self._shuffle = shuffle
+        self._choose = choose
         self._total = batch_size
         bounds = [batch_size * part // parts for part in range(parts + 1)]
         mine = range(rank * micro_batches, (rank + 1) * micro_batches)
@@ -156,6 +159,8 @@ class ImageBatches:
 
     def _indices(self, step: int) -> Int64[Tensor, " b"]:
         """Which images the global batch of a step is made of."""
+        if self._choose is not None:
+            return self._choose(step)
         epoch, place = divmod(step, self.steps_per_epoch)
         start = place * self._total
         if not self._shuffle:

@@ -21,7 +21,7 @@ from vitrail.data.cache import Report
 from vitrail.data.decode import REPLACE_OR_SKIP, UnreadableImageError, natural_channels, open_image, to_array
 from vitrail.data.entry import EntryWriter
 from vitrail.data.examples import Example, Source
-from vitrail.data.labels import content_split, encode_labels
+from vitrail.data.labels import content_split, encode_labels, identity_split
 from vitrail.data.sources import file_digest
 from vitrail.errors import DataError
 
@@ -37,12 +37,13 @@ class Options:
     """What decides, beside the source, what an entry holds.
 
     Attributes:
-        part: which side of the split by content, for a source without a test split of its own; None takes all.
+        part: which side of our split, for a source without a test split of its own; None takes all.
         image_size: both sides in pixels after resizing, or None: as they are.
         channels: 1 grey, 3 colour, None: as they are.
         corrupt: what to do about an image that can't be read.
         classes: the classes to use (those of the training split), or None to find them.
         expected: (channels, height, width) of the training split that this one must have, or None.
+        identities: train and test get different classes: our split is one of classes, not of images.
     """
 
     part: Literal["train", "test"] | None
@@ -51,6 +52,7 @@ class Options:
     corrupt: Literal["refuse", "skip"]
     classes: tuple[str, ...] | None = None
     expected: tuple[int, int, int] | None = None
+    identities: bool = False
 
 
 def build_entry(source: Source, options: Options, writer: EntryWriter, report: Report) -> None:
@@ -68,9 +70,14 @@ def build_entry(source: Source, options: Options, writer: EntryWriter, report: R
 
 def _build(source: Source, options: Options, writer: EntryWriter, report: Report) -> None:
     reading = source.read()
+    if options.identities and not reading.labelled:
+        raise DataError(
+            f"{source.where} has no labels, and identities are told by them: make one folder of images a person, or "
+            "add a label column."
+        )
     examples: Iterable[Example] = reading.examples
     if options.part is not None:
-        examples = itertools.compress(examples, _part(source, options.part))
+        examples = itertools.compress(examples, _part(source, options.part, options.identities))
     names: list[str] = []
     labels: list[object] = []
     skipped: list[str] = []
@@ -96,18 +103,25 @@ def _build(source: Source, options: Options, writer: EntryWriter, report: Report
     if not reading.labelled:
         writer.finish(None, (), tuple(skipped))
         return
-    numbers, classes = encode_labels(labels, names, source.where, declared=reading.classes, classes=options.classes)
+    numbers, classes = encode_labels(
+        labels,
+        names,
+        source.where,
+        declared=reading.classes,
+        classes=options.classes,
+        occurring=options.identities,
+    )
     writer.finish(numbers, classes, tuple(skipped))
 
 
-def _part(source: Source, part: Literal["train", "test"]) -> list[bool]:
-    """Which examples belong to one side of the split by content, from a first pass that decodes nothing."""
+def _part(source: Source, part: Literal["train", "test"], identities: bool) -> list[bool]:
+    """Which examples belong to one side of our split, from a first pass that decodes nothing."""
     labels: list[str] = []
     digests: list[bytes] = []
     for example in source.read().examples:
         labels.append(str(example.label))
-        digests.append(_digest(example.image))
-    test = content_split(labels, digests, TEST_FRACTION)
+        digests.append(b"" if identities else _digest(example.image))
+    test = identity_split(labels, TEST_FRACTION) if identities else content_split(labels, digests, TEST_FRACTION)
     return [bool(mine) for mine in (test if part == "test" else ~test)]
 
 

@@ -47,9 +47,11 @@ class Source:
         identity: with the files' content, decides what the examples are.
         files: the files that it reads, if any.
         read: starts a pass.
+        identities: whether the classes of train and test are different ones, on purpose (people, characters).
     """
 
     where: str
     identity: str
     files: tuple[Path, ...]
     read: Callable[[], Reading]
+    identities: bool = False

@@ -1,5 +1,6 @@
 """``load_images``: any ``--data`` → an ``ImageSet`` of decoded images that lie on disk and are read as an array."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from vitrail.data.building import TEST_FRACTION, Options, build_entry
 from vitrail.data.cache import cache_root, open_or_build, output_errors
+from vitrail.data.decode import UnreadableImageError, natural_channels, open_image
 from vitrail.data.entry import FORMAT, Entry
 from vitrail.data.examples import Source
 from vitrail.data.labels import allot
@@ -41,6 +43,8 @@ class ImageSet:
         std: standard deviation, likewise; at least 1/255.
         fingerprint: hash of pixels, labels and classes, wherever they came from.
         skipped: damaged images that were left out, by name.
+        identities: True where train and test have different classes on purpose (people, characters): a set to tell
+            same from different with, not to classify. Each part then has classes of its own.
     """
 
     name: str
@@ -52,6 +56,7 @@ class ImageSet:
     std: tuple[float, ...]
     fingerprint: str
     skipped: tuple[str, ...]
+    identities: bool = False
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -97,14 +102,17 @@ def load_images(
     corrupt: Literal["refuse", "skip"] = "refuse",
     cache: Path | None = None,
     report: Callable[[str], None] | None = None,
+    identities: bool = False,
 ) -> ImageSet:
     """Open a set of images, decoding it on first use.
 
-    A source without a test split gives the 20% of each class whose content hashes lowest to one, always the same.
+    A source without a test split gives the 20% of each class whose content hashes lowest to one, always the same; for
+    identities, the 20% of the classes whose names hash lowest.
 
     Args:
-        data: ``digits``; a folder of class folders, with or without train/ and test/ above them; a .parquet file, or a
-            folder of them with train and test in their names; or the name of a dataset on the Hugging Face Hub.
+        data: ``digits`` or ``glyphs``; a folder of class folders, with or without train/ and test/ above them; a
+            .parquet file (a column called split, or ending in _split, divides it), or a folder of them with train and
+            test in their names; or the name of a dataset on the Hugging Face Hub.
         split: "train" or "test".
         image_size: resize the shorter side to this many pixels and cut out the square centre; None keeps sizes, which
             must then be the same for all images.
@@ -112,6 +120,8 @@ def load_images(
         corrupt: "refuse" stops at an image that can't be read, "skip" leaves it out and lists it.
         cache: where decoded images are kept; None is ``$VITRAIL_CACHE``, else ``~/.cache/vitrail``.
         report: gets a line now and then while images are decoded.
+        identities: classes are people (or other identities): none may be in both parts. Some sources are such sets by
+            themselves (``glyphs``, a divided .parquet file without a label in both parts).
 
     Raises:
         ConfigError: an option that can't be meant.
@@ -128,7 +138,8 @@ def load_images(
     report = report or _silent
     sources = find_sources(str(data))
     own_test = "test" in sources
-    options = Options(None if own_test else "train", image_size, channels, corrupt)
+    identities = identities or sources["train"].identities
+    options = Options(None if own_test else "train", image_size, channels, corrupt, identities=identities)
     train = _entry(sources["train"], options, root, report)
     entry = train
     if split == "test":
@@ -136,10 +147,12 @@ def load_images(
         options = dataclasses.replace(
             options,
             part=None if own_test else "test",
-            classes=header.classes if header.labelled else None,
+            classes=header.classes if header.labelled and not identities else None,
             expected=(header.channels, header.height, header.width),
         )
         entry = _entry(sources["test" if own_test else "train"], options, root, report)
+        if identities:
+            _require_disjoint(str(data), header.classes, entry.header.classes)
     return ImageSet(
         name=str(data),
         split=split,
@@ -150,7 +163,22 @@ def load_images(
         std=train.header.std,
         fingerprint=entry.header.fingerprint,
         skipped=entry.header.skipped,
+        identities=identities,
     )
+
+
+def stored_shape(data: str) -> tuple[int, int, int]:
+    """Channels, height and width of the first image as it is stored, without decoding the others.
+
+    Raises:
+        DataError: the data isn't there, or has no readable image.
+    """
+    source = find_sources(str(data))["train"]
+    for example in source.read().examples:
+        with contextlib.suppress(UnreadableImageError):
+            image = open_image(example.image, example.name)
+            return natural_channels(image), image.height, image.width
+    raise DataError(f"Nothing can be read from {source.where}: it has no readable image; add images.")
 
 
 def hold_out(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
@@ -184,7 +212,7 @@ def require_labels(images: ImageSet, classes: int = 2) -> NDArray[np.int64]:
         classes: the least number of classes that the task makes sense with.
 
     Raises:
-        DataError: no labels, or fewer classes.
+        DataError: no labels, fewer classes, or a set of identities.
     """
     if images.labels is None:
         raise DataError(f"{images.name} has no labels, and this needs them: use class folders or add a label column.")
@@ -193,6 +221,11 @@ def require_labels(images: ImageSet, classes: int = 2) -> NDArray[np.int64]:
             f"{images.name} has {len(images.classes)} class ({', '.join(images.classes)}), and this needs at least "
             f"{classes}: add images of another class."
         )
+    if images.identities:
+        raise DataError(
+            f"{images.name} has other classes to test on than to train on, and this needs the same: train on it with "
+            "'vitrail train faces', or name other data."
+        )
     return images.labels
 
 
@@ -200,6 +233,16 @@ def _entry(source: Source, options: Options, root: Path, report: Callable[[str],
     made_from = [FORMAT, TEST_FRACTION, content_digest(source, root), dataclasses.astuple(options)]
     key = hashlib.blake2b(json.dumps(made_from).encode(), digest_size=16).hexdigest()
     return open_or_build(root, key, lambda writer: build_entry(source, options, writer, report), report)
+
+
+def _require_disjoint(name: str, train: Sequence[str], test: Sequence[str]) -> None:
+    """Refuse parts that share an identity: what is measured on one that was trained on says nothing."""
+    shared = sorted(set(train) & set(test))
+    if shared:
+        raise DataError(
+            f"{shared[0]} is in both the train and the test part of {name} ({len(shared):,} such identities), and none "
+            "may be in both: move all of its images to one part."
+        )
 
 
 def _take(pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:

@@ -1,5 +1,6 @@
 """Labels as they stand in a source → whole numbers from 0, and splits that keep every class's share."""
 
+import hashlib
 import math
 from collections.abc import Hashable, Sequence
 
@@ -16,6 +17,7 @@ def encode_labels(
     *,
     declared: tuple[str, ...] | None = None,
     classes: tuple[str, ...] | None = None,
+    occurring: bool = False,
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Number the labels.
 
@@ -26,6 +28,7 @@ def encode_labels(
         declared: the class names that the source gives; whole numbers count into them.
         classes: the classes to use, in order (those of the training split), or None: the declared ones, else every
             label that occurs, in order.
+        occurring: leave out declared classes that no example has.
 
     Returns:
         int64 ``[n]``, each an index into the classes; and the classes.
@@ -35,7 +38,10 @@ def encode_labels(
     """
     texts = [_text(value, name, where, declared) for value, name in zip(raw, names, strict=True)]
     if classes is None:
-        classes = declared or sorted_classes(set(texts))
+        seen = set(texts)
+        classes = declared or sorted_classes(seen)
+        if occurring:
+            classes = tuple(name for name in classes if name in seen)
     index = {name: number for number, name in enumerate(classes)}
     for text, name in zip(texts, names, strict=True):
         if text not in index:
@@ -105,3 +111,13 @@ def content_split(labels: Sequence[Hashable], digests: Sequence[bytes], fraction
         threshold = sorted(digests[row] for row in rows)[share - 1]
         chosen[[row for row in rows if digests[row] <= threshold]] = True
     return chosen
+
+
+def identity_split(labels: Sequence[Hashable], fraction: float) -> NDArray[np.bool_]:
+    """Which examples a test split of ``ceil(fraction * classes)`` whole classes takes: those whose names hash lowest.
+
+    Adding examples to a class changes nothing. Returns bool ``[n]``, True = test.
+    """
+    names = sorted(set(labels), key=lambda name: hashlib.blake2b(str(name).encode(), digest_size=16).digest())
+    chosen = set(names[: math.ceil(len(names) * fraction - 1e-9)])
+    return np.array([label in chosen for label in labels], dtype=bool)

@@ -8,13 +8,14 @@ import os
 import re
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vitrail.data.embedded import EMBEDDED
+from vitrail.data.embedded import EMBEDDED, Arrays
 from vitrail.data.examples import Example, Reading, Source
 from vitrail.data.folders import IMAGE_SUFFIXES, folder_sources, visible_files
-from vitrail.data.tables import hub_sources, parquet_source, parquet_sources
+from vitrail.data.tables import hub_sources, parquet_file, parquet_sources
 from vitrail.errors import DataError
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
@@ -28,7 +29,7 @@ def find_sources(data: str) -> dict[str, Source]:
         DataError: nothing is there by that name, or nothing in it can be used.
     """
     if data in EMBEDDED:
-        return {"train": _embedded_source(data)}
+        return _embedded_sources(data)
     if not data.strip():
         raise DataError(f"No data is named: give {', '.join(EMBEDDED)}, a folder, a .parquet file or a Hub name.")
     path = Path(data).expanduser()
@@ -94,15 +95,19 @@ def _note(note: Path, digest: str) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _embedded_source(name: str) -> Source:
-    identity, load = EMBEDDED[name]
+def _embedded_sources(name: str) -> dict[str, Source]:
+    known = EMBEDDED[name]
 
-    def read() -> Reading:
+    def read(load: Callable[[], Arrays]) -> Reading:
         images, labels = load()
-        pairs = zip(images, labels.tolist(), strict=True)
-        return Reading(True, None, (Example(f"{name} {row}", image, label) for row, (image, label) in enumerate(pairs)))
+        pairs = enumerate(zip(images, labels.tolist(), strict=True))
+        examples = (Example(f"{name} {row}", image, label) for row, (image, label) in pairs)
+        return Reading(True, known.classes, examples)
 
-    return Source(name, identity, (), read)
+    return {
+        split: Source(name, f"{known.identity} {split}", (), functools.partial(read, load), known.identities)
+        for split, load in known.parts.items()
+    }
 
 
 def _folder(folder: Path) -> dict[str, Source]:
@@ -125,7 +130,7 @@ def _file(path: Path) -> dict[str, Source]:
             f"file or folder, a Hub name, or one of {', '.join(EMBEDDED)}."
         )
     # Named by itself, a file is the whole set, whatever its name says.
-    return {"train": parquet_source([path])}
+    return parquet_file(path)
 
 
 def _from_hub(name: str) -> Any:

@@ -7,7 +7,7 @@ Parquet is streamed: ``datasets`` would otherwise write a second copy of it, as 
 import functools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,26 @@ from vitrail.errors import DataError
 
 _IMAGE_COLUMNS = ("image", "img", "images", "picture", "pixels", "jpg", "png")
 _LABEL_COLUMNS = ("label", "labels", "class", "target", "fine_label", "digit", "category")
+_NAME_COLUMNS = ("identity", "person", "name")
 _ROWS = 256
 """Rows of a table held as Python objects at a time."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table are used: the images', and the labels' with their declared names, if any."""
+    """Which columns of a table are used.
+
+    Attributes:
+        image: the images'.
+        label: the labels', if any.
+        classes: the labels' declared names, if any.
+        only: a column and the value that it has in the rows to use; None uses all.
+    """
 
     image: str
     label: str | None
     classes: tuple[str, ...] | None
+    only: tuple[str, str] | None = None
 
 
 def parquet_sources(folder: Path, files: Sequence[Path]) -> dict[str, Source]:
@@ -54,6 +63,67 @@ def parquet_sources(folder: Path, files: Sequence[Path]) -> dict[str, Source]:
     if test:
         sources["test"] = parquet_source(test)
     return sources
+
+
+def parquet_file(file: Path) -> dict[str, Source]:
+    """The splits in one parquet file: all of it is for training, unless a column called ``split`` (or ``…_split``) says
+    otherwise of each row.
+
+    Where no label is in both splits, the labels are identities, and a column with their names takes their place.
+    """
+    import pyarrow.lib
+
+    try:
+        return _by_column(file) or {"train": parquet_source([file])}
+    except (pyarrow.lib.ArrowException, OSError):
+        return {"train": parquet_source([file])}  # whoever reads it says what is wrong with it
+
+
+def _by_column(file: Path) -> dict[str, Source]:
+    """The splits that a column of the file tells apart; none without such a column."""
+    import datasets
+    import pyarrow.parquet
+
+    features = datasets.Features.from_arrow_schema(pyarrow.parquet.read_schema(file))
+    texts = [name for name, kind in features.items() if getattr(kind, "dtype", "") in ("string", "large_string")]
+    column = next((name for name in texts if name == "split" or name.endswith("_split")), None)
+    if column is None:
+        return {}
+    columns = find_columns(features, file.name)
+    named = [name for name in (*_NAME_COLUMNS, columns.label) if name in (*texts, columns.label) and name is not None]
+    table = pyarrow.parquet.read_table(file, columns=[column, *dict.fromkeys(named)]).to_pydict()
+    found = {
+        split: next((name for name in names if name in set(table[column])), None)
+        for split, names in (("train", TRAIN_NAMES), ("test", TEST_NAMES))
+    }
+    if found["train"] is None:
+        return {}
+
+    def labels(split: str) -> set[object]:
+        assert columns.label is not None
+        rows = zip(table[column], table[columns.label], strict=True)
+        return {label for value, label in rows if value == found[split]}
+
+    identities = columns.label is not None and found["test"] is not None and not labels("train") & labels("test")
+    if identities:
+        columns = replace(columns, label=next(name for name in named if _same_parts(table, name, columns.label)))
+    return {
+        split: Source(
+            file.name,
+            f"parquet {column}={value} {columns.label}",
+            (file,),
+            functools.partial(_read_parquet, (file,), file.name, replace(columns, only=(column, value))),
+            identities,
+        )
+        for split, value in found.items()
+        if value is not None
+    }
+
+
+def _same_parts(table: dict[str, list[object]], name: str, label: str | None) -> bool:
+    """Whether two columns divide the rows in the same way."""
+    pairs = set(zip(table[name], table[label or name], strict=True))
+    return len(pairs) == len(set(table[name])) == len(set(table[label or name]))
 
 
 def hub_sources(name: str, splits: dict[str, Any]) -> dict[str, Source]:
@@ -110,7 +180,7 @@ def parquet_source(files: Sequence[Path]) -> Source:
     return Source(where, "parquet", tuple(files), functools.partial(_read_parquet, tuple(files), where))
 
 
-def _read_parquet(files: tuple[Path, ...], where: str) -> Reading:
+def _read_parquet(files: tuple[Path, ...], where: str, chosen: Columns | None = None) -> Reading:
     import datasets
     import pyarrow.lib
     import pyarrow.parquet
@@ -130,6 +200,7 @@ def _read_parquet(files: tuple[Path, ...], where: str) -> Reading:
                 "files of one split must agree."
             )
         columns = found
+    columns = chosen or columns
     assert columns is not None, "a source has at least one file"
 
     def examples() -> Iterator[Example]:
@@ -153,15 +224,17 @@ def _read_table(table: Any, where: str) -> Reading:
 def _rows(table: Any, columns: Columns, where: str, folder: Path) -> Iterator[Example]:
     import datasets
 
-    wanted = [columns.image] if columns.label is None else [columns.image, columns.label]
-    table = table.select_columns(wanted)
+    used = [columns.image] if columns.label is None else [columns.image, columns.label]
+    column, value = columns.only or (columns.image, None)
+    table = table.select_columns([*dict.fromkeys([*used, column])])
     if isinstance(table.features[columns.image], datasets.Image):
         table = table.cast_column(columns.image, datasets.Image(decode=False))
     row = 0
     for batch in table.iter(batch_size=_ROWS):
         labels = [None] * len(batch[columns.image]) if columns.label is None else batch[columns.label]
-        for stored, label in zip(batch[columns.image], labels, strict=True):
-            yield Example(f"row {row} of {where}", _payload(stored, folder), label)
+        for stored, label, told in zip(batch[columns.image], labels, batch[column], strict=True):
+            if columns.only is None or told == value:
+                yield Example(f"row {row} of {where}", _payload(stored, folder), label)
             row += 1
 
 
