@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vitrail.errors import ConfigError
 from vitrail.nn.attention import MultiHeadAttention
+from vitrail.nn.cost import multiply_adds
 from vitrail.vision import (
     MAE_PRESETS,
     PRESETS,
@@ -16,9 +17,9 @@ from vitrail.vision import (
     ViT,
     ViTConfig,
     mae_config,
-    multiply_adds,
     vit_config,
 )
+from vitrail.vision.patches import pair
 
 # With each preset's own image and patch size. The course's classifier tells 10 classes apart, the others 1,000.
 # Published: 5.7M, 22.1M, 86.6M and 304.3M parameters, 1.3, 4.6, 17.6 and 61.6 GMACs (timm's results table).
@@ -46,12 +47,19 @@ def test_every_preset_is_in_the_table() -> None:
     assert MAE.keys() == MAE_PRESETS.keys()
 
 
+def inputs_of(config: ViTConfig | MAEConfig) -> tuple[torch.Tensor, ...]:
+    """One image; an autoencoder reads the noise of its masks too."""
+    encoder = config if isinstance(config, ViTConfig) else config.encoder
+    images = torch.randn(1, encoder.channels, *pair(encoder.image_size))
+    return (images,) if isinstance(config, ViTConfig) else (images, torch.rand(1, config.patches))
+
+
 @pytest.mark.parametrize("name", VIT)
 def test_vit_sizes(name: str) -> None:
     config = PRESETS[name](classes=10 if name == "course" else 1000)
     with torch.device("meta"):
         model = ViT(config)
-    assert (sum(p.numel() for p in model.parameters()), multiply_adds(config).total) == VIT[name]
+    assert (sum(p.numel() for p in model.parameters()), multiply_adds(model, *inputs_of(config)).total) == VIT[name]
 
 
 @pytest.mark.parametrize("name", MAE)
@@ -60,7 +68,7 @@ def test_mae_sizes(name: str) -> None:
     with torch.device("meta"):
         model = MaskedAutoencoder(config)
     parameters, fixed = (sum(x.numel() for x in kind) for kind in (model.parameters(), model.buffers()))
-    assert (parameters, fixed, multiply_adds(config).total) == MAE[name]
+    assert (parameters, fixed, multiply_adds(model, *inputs_of(config)).total) == MAE[name]
 
 
 SMALL_VIT = ViTConfig((24, 40), 8, 3, 13, dim=28, depth=3, heads=7, mlp_dim=37)
@@ -82,25 +90,25 @@ SMALL_MAE = MAEConfig(replace(SMALL_VIT, classes=0), 44, 2, 11, 53, mask_ratio=0
         MAE_PRESETS["course"](),
     ],
 )
-def test_multiply_adds_are_what_pytorch_counts(config: ViTConfig | MAEConfig) -> None:
-    """PyTorch counts each multiply-add as two operations, and of attention only what runs as matrix products."""
-    encoder = config if isinstance(config, ViTConfig) else config.encoder
-    height, width = encoder.image_size if isinstance(encoder.image_size, tuple) else (encoder.image_size,) * 2
-    images = torch.randn(1, encoder.channels, height, width)
+def test_multiply_adds_do_not_depend_on_the_path_of_attention(config: ViTConfig | MAEConfig) -> None:
+    """Counted without numbers, over the fused kernel, and while real numbers go through explicit matrix products."""
     model = ViT(config) if isinstance(config, ViTConfig) else MaskedAutoencoder(config)
+    cost = multiply_adds(model, *inputs_of(config)).total
     for module in model.modules():
         if isinstance(module, MultiHeadAttention):
             module.path = "explicit"
-    inputs = (images,) if isinstance(config, ViTConfig) else (images, torch.rand(1, config.patches))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(*inputs)
-    assert multiply_adds(config).total == counter.get_total_flops() / 2
+        model(*inputs_of(config))
+    assert cost == counter.get_total_flops() / 2
 
 
 def test_parts_add_up() -> None:
-    cost = multiply_adds(SMALL_MAE)
-    assert cost.total == cost.stem + cost.blocks + cost.decoder
-    assert min(cost.stem, cost.blocks, cost.decoder) > 0
+    cost = multiply_adds(MaskedAutoencoder(SMALL_MAE), *inputs_of(SMALL_MAE))
+    parts = [cost.of(part) for part in ("encoder", "decoder_embed", "decoder_blocks", "predict")]
+    # The encoder is never called as a whole, for it reads visible patches only.
+    assert cost.of("encoder") == cost.of("encoder.stem") + cost.of("encoder.blocks")
+    assert min(parts) > 0
+    assert sum(parts) == cost.total
 
 
 def test_presets_read_the_images_they_are_told() -> None:

@@ -95,6 +95,20 @@ def test_convolutional_stem_gives_one_vector_a_patch_and_overlaps(patch: int) ->
     assert (seen[:, 4 * patch :] == 0).all()
 
 
+@pytest.mark.parametrize("stem", ["patch", "conv"])
+@pytest.mark.parametrize("positions", ["sincos", "learned"])
+def test_embedding_some_patches_is_embedding_all_and_taking_those(stem: str, positions: str) -> None:
+    model = vit(stem=stem, positions=positions, patch_size=2, image_size=(6, 14))
+    places = torch.tensor([[7, 0, 20], [2, 11, 3]])
+    x = images()[..., :14]
+    some, every = model.patch_embeddings(x, places), model.patch_embeddings(x)
+    torch.testing.assert_close(some, every.gather(1, places[..., None].expand_as(some)))
+    some.sum().backward()
+    if positions == "learned":
+        counts = torch.zeros(len(model.positions)).index_add(0, places.flatten(), torch.ones(6))
+        torch.testing.assert_close(model.positions.grad, counts[:, None].expand_as(model.positions))
+
+
 def test_a_new_classifier_says_nothing_yet() -> None:
     """Zero weights: the first loss is log(classes) exactly."""
     torch.manual_seed(0)

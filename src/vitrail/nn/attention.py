@@ -87,7 +87,7 @@ def attention(
         )
     if causal:
         mask = _with_causal(mask, q, k)
-    scores, weights = _explicit_weights(q, k, mask, scale)
+    scores, weights = _explicit_weights(q, k, mask, scale, recorded=tap is not None)
     kept = F.dropout(weights, dropout) if dropout else weights
     output = kept.to(v.dtype) @ v
     if tap is not None:
@@ -106,9 +106,13 @@ def _with_causal(mask: Tensor | None, q: Tensor, k: Tensor) -> Tensor:
     return mask & allowed if mask.dtype == torch.bool else mask.masked_fill(~allowed, float("-inf"))
 
 
-def _explicit_weights(q: Tensor, k: Tensor, mask: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
-    """Logits and their softmax, both in float32 under half precision."""
-    scores = ((q * scale) @ k.transpose(-2, -1)).to(torch.promote_types(q.dtype, torch.float32))
+def _explicit_weights(
+    q: Tensor, k: Tensor, mask: Tensor | None, scale: float, *, recorded: bool
+) -> tuple[Tensor, Tensor]:
+    """Logits and their softmax, whose sums are float32 under half precision; both *are* float32 where recorded."""
+    scores = _scaled_product(q, k, scale)
+    if recorded:
+        scores = scores.to(torch.promote_types(q.dtype, torch.float32))
     if mask is None:
         return scores, scores.softmax(-1)
     if mask.dtype == torch.bool:
@@ -118,6 +122,15 @@ def _explicit_weights(q: Tensor, k: Tensor, mask: Tensor | None, scale: float) -
     # The lowest finite number instead of -inf keeps a row without any allowed key free of NaN, forward and backward.
     weights = scores.masked_fill(forbidden, torch.finfo(scores.dtype).min).softmax(-1).masked_fill(forbidden, 0.0)
     return scores.masked_fill(forbidden, float("-inf")), weights
+
+
+def _scaled_product(q: Tensor, k: Tensor, scale: float) -> Tensor:
+    """Scale · q kᵀ in one call, [b h q k]: a scaled copy of the queries would be one more pass over them."""
+    batch, heads = q.shape[:2]
+    nothing = q.new_empty(1, 1, 1)  # what a factor of 0 leaves out
+    product = torch.baddbmm(nothing, q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), beta=0, alpha=scale)
+    logits: Tensor = rearrange(product, "(b h) q k -> b h q k", b=batch, h=heads)
+    return logits
 
 
 class MultiHeadAttention(nn.Module):
@@ -174,13 +187,21 @@ class MultiHeadAttention(nn.Module):
     ) -> Float[Tensor, "b q d"]:
         """Attend from ``x`` to ``memory`` (cross-attention) or to itself; ``mask`` as in ``attention``."""
         if memory is None:
-            q, k, v = rearrange(self.qkv(x), "b n (three h d) -> three b h n d", three=3, h=self.heads)
+            q, k, v = self._heads(self.qkv(x), 3)
         else:
-            q = rearrange(self.q(x), "b n (h d) -> b h n d", h=self.heads)
-            k, v = rearrange(self.kv(memory), "b n (two h d) -> two b h n d", two=2, h=self.heads)
+            (q,) = self._heads(self.q(x), 1)
+            k, v = self._heads(self.kv(memory), 2)
         dropout = self.dropout if self.training else 0.0
         out = attention(
             q, k, v, mask=mask, causal=causal, scale=self.scale, dropout=dropout, path=self.path, tap=self.tap
         )
         merged: Tensor = self.out(rearrange(out, "b h n d -> b n (h d)"))
         return merged
+
+    def _heads(self, x: Float[Tensor, "b n phd"], parts: int) -> list[Float[Tensor, "b h n d"]]:
+        """Cut a projection into its parts and heads.
+
+        Each part is cut out where it lies: its gradient is then written where it belongs, without another copy.
+        """
+        cut = rearrange(x, "b n (parts h d) -> b n parts h d", parts=parts, h=self.heads)
+        return [rearrange(part, "b n h d -> b h n d") for part in cut.unbind(2)]

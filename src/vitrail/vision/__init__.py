@@ -1,6 +1,5 @@
 """Vision: the Vision Transformer, the Masked Autoencoder, and what their features are worth."""
 
-from vitrail.vision.cost import MultiplyAdds, multiply_adds
 from vitrail.vision.mae import MAEConfig, MAEOutput, MaskedAutoencoder
 from vitrail.vision.masking import random_masking
 from vitrail.vision.patches import patchify, unpatchify
@@ -13,11 +12,9 @@ __all__ = [
     "MAEConfig",
     "MAEOutput",
     "MaskedAutoencoder",
-    "MultiplyAdds",
     "ViT",
     "ViTConfig",
     "mae_config",
-    "multiply_adds",
     "patchify",
     "random_masking",
     "unpatchify",

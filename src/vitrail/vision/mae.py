@@ -172,7 +172,7 @@ class MaskedAutoencoder(nn.Module):
         """The visible patches' final vectors (CLS first); ``visible`` [b keep] are their places."""
         if self.config.encoder.stem == "conv":
             images = images * (1 - self.pixel_mask(mask)).to(images.dtype)
-        return self.encoder.run_blocks(take(self.encoder.patch_embeddings(images), visible))
+        return self.encoder.run_blocks(self.encoder.patch_embeddings(images, visible))
 
     def _decode_all(self, latent: Tensor, ids_restore: Tensor) -> Tensor:
         """MAE: every place, with mask tokens where patches are hidden, through self-attention."""

@@ -13,12 +13,13 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from vitrail.errors import ConfigError
 from vitrail.nn.blocks import Activation, EncoderBlock, Norm, make_norm
 from vitrail.nn.positions import interpolate_positions, sincos_2d
+from vitrail.vision.masking import take
 from vitrail.vision.patches import grid_of, pair, patchify
 
 
@@ -111,9 +112,12 @@ class PatchStem(nn.Module):
         p, q = self.patch_size
         self.project = nn.Linear(p * q * config.channels, config.dim)
 
-    def forward(self, images: Float[Tensor, "b c H W"]) -> Float[Tensor, "b N d"]:
-        """Images to patch vectors, without positions."""
-        vectors: Tensor = self.project(patchify(images, self.patch_size))
+    def forward(
+        self, images: Float[Tensor, "b c H W"], places: Int64[Tensor, "b M"] | None = None
+    ) -> Float[Tensor, "b M d"]:
+        """Images to patch vectors without positions: all of them, or those at ``places`` only."""
+        patches = patchify(images, self.patch_size)
+        vectors: Tensor = self.project(patches if places is None else take(patches, places))
         return vectors
 
 
@@ -131,12 +135,14 @@ class ConvStem(nn.Module):
         self.first = nn.Conv2d(config.channels, width, 3, padding=1)
         self.second = nn.Conv2d(width, config.dim, 3, padding=1)
 
-    def forward(self, images: Float[Tensor, "b c H W"]) -> Float[Tensor, "b N d"]:
-        """Images to patch vectors, without positions."""
+    def forward(
+        self, images: Float[Tensor, "b c H W"], places: Int64[Tensor, "b M"] | None = None
+    ) -> Float[Tensor, "b M d"]:
+        """Images to patch vectors without positions: all of them, or those at ``places`` only."""
         hidden = F.relu(self.first(images.contiguous(memory_format=torch.channels_last)))
         hidden = F.relu(self.second(F.max_pool2d(hidden, self.shrink)))
         vectors: Tensor = rearrange(F.max_pool2d(hidden, 2), "b d rows columns -> b (rows columns) d")
-        return vectors
+        return vectors if places is None else take(vectors, places)
 
 
 def stem_width(dim: int) -> int:
@@ -190,16 +196,22 @@ class ViT(nn.Module):
         if self.head is not None:
             nn.init.zeros_(self.head.weight)
 
-    def patch_embeddings(self, images: Float[Tensor, "b c H W"]) -> Float[Tensor, "b N d"]:
-        """Each patch's vector with its position added, before any block (ViT, equation 1)."""
+    def patch_embeddings(
+        self, images: Float[Tensor, "b c H W"], places: Int64[Tensor, "b M"] | None = None
+    ) -> Float[Tensor, "b M d"]:
+        """Each patch's vector with its position added, before any block (ViT, equation 1).
+
+        Args:
+            places: only the patches at these places, in this order; all of them unless given.
+        """
         found, expected = tuple(images.shape[-3:]), (self.config.channels, *pair(self.config.image_size))
         if found != expected:
             raise ConfigError(
                 f"this model reads images of {expected[0]} channels and {expected[1]}x{expected[2]} pixels, not "
                 f"{found[0]} channels and {found[1]}x{found[2]}; resize them, or carry the model over with resized()"
             )
-        vectors: Tensor = self.stem(images)
-        return vectors + self.positions
+        vectors: Tensor = self.stem(images, places)
+        return vectors + (self.positions if places is None else F.embedding(places, self.positions))
 
     def run_blocks(self, patches: Float[Tensor, "b M d"]) -> Float[Tensor, "b n d"]:
         """CLS (if any) and any subset of patches through the blocks and the final norm; CLS comes first."""
