@@ -6,7 +6,7 @@ One optimizer step (forward, backward, fused AdamW) of ``MaskedAutoencoder`` and
 same sizes, batch, noise and targets; Hugging Face with sdpa and with eager attention, each in float32 and under bf16
 autocast. All take turns in one process, so that a busy moment meets them all; medians over the rounds. The peak is the
 best of three cubic matrix products in the same run. The share of it counts six floating-point operations for each
-multiply-add of a forward pass (``vitrail.vision.multiply_adds``): forward one, backward two, each a product and a sum.
+multiply-add of a forward pass (``vitrail.nn.cost``): forward one, backward two, each a product and a sum.
 
 Expected, at the same precision: at least 1.05 times the better of Hugging Face's two in float32, and 1.25 in bf16.
 """
@@ -24,9 +24,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
 from torch import Tensor, nn
 
+from vitrail.nn.cost import multiply_adds
 from vitrail.train.memory import keep_freed_memory
 from vitrail.vision import MAEConfig, MaskedAutoencoder, ViTConfig
-from vitrail.vision.cost import multiply_adds
 
 ENCODER = ViTConfig(32, 4, 3, dim=256, depth=4, heads=4, mlp_dim=1024, positions="sincos", norm_eps=1e-12)
 SIZE = MAEConfig(ENCODER, decoder_dim=128, decoder_depth=2, decoder_heads=4, decoder_mlp_dim=512)
@@ -124,7 +124,7 @@ def main() -> None:
         theirs = max(rate for (name, at), rate in median.items() if at == precision and name != "vitrail")
         own = median["vitrail", precision]
         best = max(peaks[precision])
-        share = own * 6 * multiply_adds(SIZE).total / best
+        share = own * 6 * multiply_adds(ours, images[:1], noise[:1]).total / best
         for name in losses:
             print(f"{precision:8} {name:20} {median[name, precision]:8.0f} images/s")
         print(f"{precision:8} ratio {own / theirs:.2f}; {share:.0%} of the peak, {best / 1e9:.0f} GFLOP/s")

@@ -1,8 +1,8 @@
 """What one pass costs: multiply-adds and weights of any module, counted by PyTorch itself without computing anything.
 
 Counted are the products of matrices: linear maps, convolutions, queries with keys, weights with values. Norms, pooling,
-activations, softmax and additions are left out, as is usual; FaceNet's "FLOPS" are multiply-adds in this sense. Training
-costs three times as much (a backward pass is two forward passes).
+activations, softmax and additions are left out, as is usual; what FaceNet calls FLOPS are multiply-adds in this sense.
+Training costs three times as much (a backward pass is two forward passes).
 """
 
 from collections.abc import Mapping
