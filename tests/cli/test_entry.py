@@ -170,11 +170,14 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
 def test_the_environment_is_set_before_torch_and_yields_to_the_user() -> None:
     program = (
         "import os, sys; from vitrail.cli import entry; "
-        "entry.importlib.import_module = lambda name: print('torch' in sys.modules, os.environ['OMP_WAIT_POLICY']); "
+        "entry.importlib.import_module = lambda name: print('torch' in sys.modules, os.environ.get('GOMP_SPINCOUNT')); "
         "entry.main(['demo'])"
     )
-    for given, expected in ({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE"):
-        clean = {name: value for name, value in os.environ.items() if name not in entry.ENVIRONMENT}
+    spins = entry.ENVIRONMENT["GOMP_SPINCOUNT"]
+    for given, expected in ({}, spins), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None"):
+        clean = {
+            name: value for name, value in os.environ.items() if name not in {*entry.ENVIRONMENT, "OMP_WAIT_POLICY"}
+        }
         done = subprocess.run([sys.executable, "-c", program], env=clean | given, capture_output=True, text=True)
         assert done.stdout.split() == ["False", expected]
 

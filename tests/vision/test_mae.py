@@ -84,14 +84,32 @@ def test_loss_is_the_naive_mean_over_hidden_patches(encoder: dict[str, object], 
 
 
 def test_visible_targets_do_not_count() -> None:
-    """Only hidden patches get a gradient from the loss."""
+    """Only hidden patches get a gradient from the loss; the decoder answers visible places first."""
     model = mae()
     x, noise = inputs()
+    answers: list[torch.Tensor] = []
+    model.predict.register_forward_hook(lambda _module, _inputs, answer: answers.append(answer))
     output = model(x, noise)
-    (gradient,) = torch.autograd.grad(output.loss_sum, output.prediction)
-    visible = output.mask == 0
-    assert (gradient[visible] == 0).all()
-    assert (gradient[~visible] != 0).any(-1).all()
+    (gradient,) = torch.autograd.grad(output.loss_sum, answers[0])
+    assert (gradient[:, :KEEP] == 0).all()
+    assert (gradient[:, KEEP:] != 0).any(-1).all()
+
+
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_training_leaves_out_what_bears_no_loss(norm_first: bool) -> None:
+    """The same loss and gradients as with predictions everywhere, and none for visible places."""
+    everywhere, hidden_only = mae({"norm_first": norm_first}), mae({"norm_first": norm_first}).train()
+    x, noise = inputs()
+    expected, found = everywhere(x, noise), hidden_only(x, noise)
+    torch.testing.assert_close(found.loss, expected.loss)
+    hidden = expected.mask[..., None]
+    torch.testing.assert_close(found.prediction, expected.prediction * hidden, atol=1e-5, rtol=1e-5)
+    assert (expected.prediction[expected.mask == 0] != 0).all()
+    expected.loss.backward()
+    found.loss.backward()
+    for (name, one), other in zip(everywhere.named_parameters(), hidden_only.parameters(), strict=True):
+        assert one.grad is not None and other.grad is not None, name
+        torch.testing.assert_close(other.grad, one.grad, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("class_token", [True, False])
@@ -100,11 +118,13 @@ def test_random_masks_are_those_of_random_masking(class_token: bool) -> None:
     model = mae({"class_token": class_token, "pool": "mean"})
     x, noise = inputs()
     kept, mask, ids_restore = random_masking(model.encoder.patch_embeddings(x), KEEP, noise)
+    order = noise.argsort(1)
     output = model(x, noise)
     assert torch.equal(output.mask, mask)
     latent = model.encoder.run_blocks(kept)
-    assert torch.equal(model.encode_visible(x, noise.argsort(1)[:, :KEEP], mask), latent)
-    torch.testing.assert_close(model._decode_all(latent, ids_restore), output.prediction)
+    torch.testing.assert_close(model.encode_visible(x, order[:, :KEEP], mask), latent)
+    decoded = model.decode(latent, order[:, :KEEP], order[:, KEEP:])
+    torch.testing.assert_close(take(decoded, ids_restore), output.prediction)
 
 
 def test_the_decoder_sees_tokens_at_their_places() -> None:
@@ -138,7 +158,7 @@ def test_cross_decoder_predicts_each_hidden_place_on_its_own() -> None:
     visible, hidden = order[:, :KEEP], order[:, KEEP:]
     latent = model.encode_visible(x, visible, output.mask)
     for subset in (hidden[:, :1], hidden[:, 2:5], hidden.flip(1)):
-        asked = model._decode_hidden(latent, visible, subset)
+        asked = model.decode(latent, visible, subset)
         torch.testing.assert_close(asked, take(output.prediction, subset), atol=1e-5, rtol=0)
 
 

@@ -118,14 +118,21 @@ class EncoderBlock(nn.Module):
         self.residual = Residual(dropout, drop_path)
 
     def forward(
-        self, x: Float[Tensor, "b n d"], *, mask: Tensor | None = None, causal: bool = False
-    ) -> Float[Tensor, "b n d"]:
-        """``mask`` and ``causal`` as in ``vitrail.nn.attention``."""
+        self, x: Float[Tensor, "b n d"], *, mask: Tensor | None = None, causal: bool = False, last: int | None = None
+    ) -> Float[Tensor, "b m d"]:
+        """All positions, or after the attention only the ``last`` so many of them, where nobody needs the others.
+
+        ``mask`` and ``causal`` as in ``vitrail.nn.attention``.
+        """
         if self.norm_first:
             x = self.residual(x, self.attention(self.norm1(x), mask=mask, causal=causal))
-            x = self.residual(x, self.feed_forward(self.norm2(x)))
         else:
             x = self.norm1(self.residual(x, self.attention(x, mask=mask, causal=causal)))
+        if last is not None:
+            x = x[:, -last:]
+        if self.norm_first:
+            x = self.residual(x, self.feed_forward(self.norm2(x)))
+        else:
             x = self.norm2(self.residual(x, self.feed_forward(x)))
         return x
 

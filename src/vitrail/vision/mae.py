@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from vitrail.errors import ConfigError
@@ -80,7 +81,7 @@ class MAEOutput:
     ``loss_sum``: squared error per number, averaged within a patch and summed over hidden patches.
     ``count``: hidden patches, the number to divide ``loss_sum`` by.
     ``prediction``: in the space of the target (normalised patches under norm-pix); zeros at visible places where
-    the decoder computes none (``decoder="cross"``).
+    the decoder computes none (``decoder="cross"``, and while training).
     ``mask``: 1 = hidden, 0 = visible.
     """
 
@@ -136,7 +137,10 @@ class MaskedAutoencoder(nn.Module):
 
     def targets(self, images: Float[Tensor, "b c H W"]) -> Float[Tensor, "b N pqc"]:
         """What the decoder should say: the patches, under norm-pix each with mean 0 and variance 1."""
-        patches = patchify(images, self.patch_size).float()
+        return self._normalised(patchify(images, self.patch_size))
+
+    def _normalised(self, patches: Float[Tensor, "b m pqc"]) -> Float[Tensor, "b m pqc"]:
+        patches = patches.float()
         if not self.config.norm_pix:
             return patches
         mean, scale = _statistics(patches)
@@ -153,16 +157,12 @@ class MaskedAutoencoder(nn.Module):
         """
         keep = self.keep if mask_ratio is None else visible_count(self.config.patches, mask_ratio)
         scores = mask_scores(self.config.masking, noise, self.config.encoder.grid)
-        visible, hidden, mask, ids_restore = split(scores, keep)
-        latent = self.encode_visible(images, visible, mask)
-        target = take(self.targets(images), hidden)
-        if self.config.decoder == "self":
-            prediction = self._decode_all(latent, ids_restore)
-            predicted = take(prediction, hidden)
-        else:
-            predicted = self._decode_hidden(latent, visible, hidden)
-            places = hidden[..., None].expand_as(predicted)
-            prediction = predicted.new_zeros(*mask.shape, predicted.shape[-1]).scatter(1, places, predicted)
+        visible, hidden, mask, _ = split(scores, keep)
+        decoded = self.decode(self.encode_visible(images, visible, mask), visible, hidden)
+        predicted = decoded[:, -hidden.shape[1] :]
+        places = torch.cat([visible, hidden], dim=1)[:, -decoded.shape[1] :, None].expand_as(decoded)
+        prediction = decoded.new_zeros(*mask.shape, decoded.shape[-1]).scatter(1, places, decoded)
+        target = self._normalised(take(patchify(images, self.patch_size), hidden))
         loss_sum = (predicted.float() - target).square().mean(dim=-1).sum()
         return MAEOutput(loss_sum, hidden.numel(), prediction, mask)
 
@@ -174,34 +174,34 @@ class MaskedAutoencoder(nn.Module):
             images = images * (1 - self.pixel_mask(mask)).to(images.dtype)
         return self.encoder.run_blocks(self.encoder.patch_embeddings(images, visible))
 
-    def _decode_all(self, latent: Tensor, ids_restore: Tensor) -> Tensor:
-        """MAE: every place, with mask tokens where patches are hidden, through self-attention."""
-        tokens: Tensor = self.decoder_embed(latent)
-        first = int(self.config.encoder.class_token)
-        hidden = ids_restore.shape[1] - (tokens.shape[1] - first)
-        masks = self.mask_token.to(tokens.dtype).expand(len(tokens), hidden, -1)
-        shuffled = torch.cat([tokens[:, first:], masks], dim=1)
-        tokens_in_order = take(shuffled, ids_restore) + self.decoder_positions
-        if first:
-            cls = tokens[:, :1] + self.decoder_class_position
-            tokens_in_order = torch.cat([cls, tokens_in_order], dim=1)
-        for block in self.decoder_blocks:
-            tokens_in_order = block(tokens_in_order)
-        prediction: Tensor = self.predict(self.decoder_norm(tokens_in_order)[:, first:])
-        return prediction
+    def decode(
+        self, latent: Float[Tensor, "b n d"], visible: Int64[Tensor, "b keep"], hidden: Int64[Tensor, "b rest"]
+    ) -> Float[Tensor, "b m pqc"]:
+        """What the decoder says of the places ``visible``, then ``hidden``; of the latter only, where that is enough.
 
-    def _decode_hidden(self, latent: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
-        """CrossMAE: hidden places only, each reading from the visible tokens."""
+        That is: by cross-attention, and while training, for only hidden places bear the loss.
+
+        The paper puts the tokens back in their places first. Attention doesn't heed the order of its tokens, only the
+        positions that were added to them, so here they stay as they are.
+
+        Args:
+            latent: what ``encode_visible`` gave, CLS first where there is one.
+        """
         memory = self.decoder_embed(latent)
-        positions = self.decoder_positions.to(memory.dtype)
-        places = positions[visible]
+        places = F.embedding(visible, self.decoder_positions)
         if self.config.encoder.class_token:
-            cls = self.decoder_class_position.to(memory.dtype).expand(len(memory), 1, -1)
-            places = torch.cat([cls, places], dim=1)
+            places = torch.cat([self.decoder_class_position.expand(len(places), 1, -1), places], dim=1)
         memory = memory + places
-        tokens = self.mask_token + positions[hidden]
-        for block in self.decoder_blocks:
-            tokens = block(tokens, memory)
+        tokens = self.mask_token + F.embedding(hidden, self.decoder_positions)
+        if self.config.decoder == "cross":
+            for block in self.decoder_blocks:
+                tokens = block(tokens, memory)
+        else:
+            asked = hidden.shape[1] + (0 if self.training else visible.shape[1])
+            tokens = torch.cat([memory, tokens], dim=1)
+            for block in self.decoder_blocks[:-1]:
+                tokens = block(tokens)
+            tokens = self.decoder_blocks[-1](tokens, last=asked)
         prediction: Tensor = self.predict(self.decoder_norm(tokens))
         return prediction
 
