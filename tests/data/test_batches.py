@@ -5,6 +5,7 @@ import itertools
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +193,21 @@ def test_the_thread_ends_with_the_loop() -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert not threads()
+
+
+def test_only_that_thread_works_without_helpers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Batches, "_prepare", lambda _self, _step: torch.get_num_threads())
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        iterator = iter(ImageBatches(image_set(), 7, seed=1))
+        assert next(iterator) == 1  # type: ignore[comparison-overlap]
+        del iterator
+        assert torch.get_num_threads() == 3
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(torch.get_num_threads).result() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_an_error_in_the_thread_reaches_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:

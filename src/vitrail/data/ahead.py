@@ -7,6 +7,9 @@ from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import threadpoolctl
+import torch
+
 Result = TypeVar("Result")
 
 _DEPTH = 2
@@ -26,7 +29,7 @@ def ahead(job: Callable[[int], Result], start: int) -> Generator[Result]:
 
 
 def _run(job: Callable[[int], Result], start: int) -> Generator[Result]:
-    thread = ThreadPoolExecutor(1, thread_name_prefix="vitrail-ahead")
+    thread = ThreadPoolExecutor(1, thread_name_prefix="vitrail-ahead", initializer=_work_alone)
     try:
         coming = deque(thread.submit(job, start + k) for k in range(_DEPTH))
         while True:
@@ -36,6 +39,16 @@ def _run(job: Callable[[int], Result], start: int) -> Generator[Result]:
             yield result
     finally:
         thread.shutdown(wait=True, cancel_futures=True)
+
+
+def _work_alone() -> None:
+    """Keep this thread from splitting its small operations over OpenMP threads of its own.
+
+    They would take turns with the caller's on the same cores: a batch of 128 images of 32 pixels took 2.2 ms with them
+    and takes 0.9 ms without.
+    """
+    torch.get_num_threads()  # PyTorch sets a thread's number when it is first asked: only then can another be set
+    threadpoolctl.threadpool_limits(1, "openmp")
 
 
 @atexit.register
