@@ -163,7 +163,7 @@ class MaskedAutoencoder(nn.Module):
         places = torch.cat([visible, hidden], dim=1)[:, -decoded.shape[1] :, None].expand_as(decoded)
         prediction = decoded.new_zeros(*mask.shape, decoded.shape[-1]).scatter(1, places, decoded)
         target = self._normalised(take(patchify(images, self.patch_size), hidden))
-        loss_sum = (predicted.float() - target).square().mean(dim=-1).sum()
+        loss_sum = F.mse_loss(predicted.float(), target, reduction="sum") / target.shape[-1]
         return MAEOutput(loss_sum, hidden.numel(), prediction, mask)
 
     def encode_visible(
@@ -240,4 +240,5 @@ class MaskedAutoencoder(nn.Module):
 
 def _statistics(patches: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each patch: unbiased variance + 1e-6, as in facebookresearch/mae."""
-    return patches.mean(dim=-1, keepdim=True), (patches.var(dim=-1, keepdim=True) + PIXEL_EPS).sqrt()
+    variance, mean = torch.var_mean(patches, dim=-1, keepdim=True)
+    return mean, (variance + PIXEL_EPS).sqrt()
