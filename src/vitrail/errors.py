@@ -8,7 +8,8 @@
     ├── ModelError             weights or a model of another kind, shape or name
     ├── CheckpointError        a checkpoint that is damaged or belongs to another run
     ├── TrainingError          a run that can't go on
-    │   └── NonFiniteLossError the loss became NaN or infinite
+    │   ├── NonFiniteLossError the loss became NaN or infinite
+    │   └── CollapseError      all embeddings became one
     ├── GalleryError           a gallery of another model, damaged or busy, or a person who isn't in it
     └── OutputError            a result that can't be written (no room, no permission)
 
@@ -43,6 +44,10 @@ class TrainingError(VitrailError):
 
 class NonFiniteLossError(TrainingError):
     """The loss became NaN or infinite; the text names the step and the batch."""
+
+
+class CollapseError(TrainingError):
+    """All embeddings became one and no gradient leads out of it; the text says what to change."""
 
 
 class GalleryError(VitrailError):
