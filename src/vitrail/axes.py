@@ -18,5 +18,7 @@ t     steps of training, counted from 0
 v     classes or words that logits range over
 ====  ==========================================================================
 
+Where no letter is meant, a plain word says what is counted: ``faces``, ``people``, ``pairs``, ``anchors``.
+
 An attention matrix is always ``[b h q k]`` and its rows sum to 1.
 """
