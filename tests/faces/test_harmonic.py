@@ -53,6 +53,15 @@ def test_the_mean_is_over_triplets_with_positive_loss() -> None:
     torch.testing.assert_close(mean, total / found.active)
 
 
+def test_the_spread_is_that_of_the_new_embeddings() -> None:
+    """A collapse of v2 must show beside a v1 that stands."""
+    new, old, labels = some(1)[:1].expand(len(LABELS), D), some(2), torch.tensor(LABELS)
+    _, found = harmonic_triplet_loss(new, old, labels)
+    assert float(found.variance) == float(found.other_distance) == pytest.approx(0, abs=1e-12)
+    _, found = harmonic_triplet_loss(old, new, labels)
+    assert float(found.variance) > 0.5
+
+
 def test_one_identity_alone_has_no_triplet() -> None:
     new = some(1).requires_grad_()
     loss, found = harmonic_triplet_loss(new, some(2), torch.zeros(len(LABELS), dtype=torch.int64))

@@ -10,7 +10,7 @@ they would only thin the mean: we leave them out, so that a pair of two v1 embed
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Shaped
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from vitrail.errors import ConfigError, ModelError
 from vitrail.faces.caching import EmbeddingObjective, FaceBatch, FixedEmbeddings
 from vitrail.faces.mining import Mining, Reduction, full_precision, require_choices
-from vitrail.faces.statistics import CollapseWatch, TripletStatistics
+from vitrail.faces.statistics import CollapseWatch, TripletStatistics, spread
 from vitrail.faces.triplets import Roles, loss_of_roles
 
 
@@ -40,7 +40,7 @@ def harmonic_triplet_loss(
         labels, margin, mining, reduction, generator: as for ``triplet_loss``.
 
     Returns:
-        (loss, statistics): the statistics' distances and variance are those of v1 and v2 together.
+        (loss, statistics): counts are of triplets of the two, distances and variance of v2's embeddings alone.
 
     Raises:
         ConfigError: what ``triplet_loss`` refuses, or embeddings of different shapes.
@@ -54,7 +54,9 @@ def harmonic_triplet_loss(
     new = torch.arange(len(pool), device=labels.device) < len(embeddings)
     both = torch.ones_like(new)
     kinds = [Roles(new, both, both), Roles(~new, new, both), Roles(~new, ~new, new)]
-    return loss_of_roles(pool, labels.repeat(2), kinds, margin, mining, reduction, generator)
+    loss, statistics = loss_of_roles(pool, labels.repeat(2), kinds, margin, mining, reduction, generator)
+    same, other, variance = spread(embeddings, labels)
+    return loss, replace(statistics, same_distance=same, other_distance=other, variance=variance)
 
 
 def harmonic_objective(
@@ -72,7 +74,7 @@ def harmonic_objective(
         module: v2.
         fixed: v1's embeddings of a batch, as ``embeddings_by(v1, chunk)``, or looked up.
         chunk: images that go through v2 at once.
-        patience: how many steps in a row all embeddings, v1's among them, may be one.
+        patience: how many steps in a row v2's embeddings may all be one.
     """
     require_choices(mining, margin)
 
@@ -91,6 +93,7 @@ def embeddings_by(network: nn.Module, chunk: int = 32) -> FixedEmbeddings:
 
     @torch.no_grad()
     def embed(batch: FaceBatch) -> Tensor:
+        network.to(batch.images.device)
         return torch.cat([full_precision(network(images)) for images in batch.images.split(chunk)])
 
     return embed

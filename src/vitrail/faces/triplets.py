@@ -21,7 +21,7 @@ from vitrail.errors import ConfigError
 from vitrail.faces.mining import Block, Mining, Reduction, full_precision, mine, require_choices, squared_distances
 from vitrail.faces.statistics import TripletStatistics, spread
 
-BLOCK = {"cpu": 2**19, "cuda": 2**24}
+BLOCK = {"cpu": 2**18, "cuda": 2**24}
 """Distances that are worked on at once: on a CPU as many as its caches like."""
 
 
