@@ -108,7 +108,8 @@ def test_training_leaves_out_what_bears_no_loss(norm_first: bool) -> None:
     expected.loss.backward()
     found.loss.backward()
     for (name, one), other in zip(everywhere.named_parameters(), hidden_only.parameters(), strict=True):
-        assert one.grad is not None and other.grad is not None, name
+        assert one.grad is not None, name
+        assert other.grad is not None, name
         torch.testing.assert_close(other.grad, one.grad, atol=1e-6, rtol=1e-5)
 
 

@@ -19,9 +19,9 @@ from vitrail.errors import ConfigError, VitrailError
 ENVIRONMENT = {
     # Nothing that Vitrail calls may report on its users.
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    # How long OpenMP threads spin while they wait for each other before they sleep: about a millisecond. At once asleep,
-    # a step of a small MAE takes 1.3 to 1.5 times as long on cores at rest; spinning on (the default) 4 times as long on
-    # busy ones, where each thread that was put aside holds up all (results/LOG.md).
+    # How long OpenMP threads that wait for each other spin before they sleep: about a millisecond. Where they sleep at
+    # once, a step of a small MAE takes 1.3 to 1.5 times as long on cores at rest; where they spin on (the default), 4
+    # times as long on busy ones, for each thread that was put aside holds up all (results/LOG.md).
     "GOMP_SPINCOUNT": "20000",
 }
 """Set before torch is loaded, unless the user has set them, or said by OMP_WAIT_POLICY how threads should wait."""
