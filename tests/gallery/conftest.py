@@ -6,8 +6,12 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from gallery_places import Stores
 
 sys.path.append(str(Path(__file__).parent))  # the tests here, and the programs they start, import what lies beside them
 
@@ -24,6 +28,16 @@ def server() -> Iterator[str]:
             yield started.get_uri()
         finally:
             started.cleanup()
+
+
+@pytest.fixture
+def stores(place: str) -> "Iterator[Stores]":
+    """Opens stores at the place."""
+    from gallery_places import Stores
+
+    opens = Stores(place)
+    yield opens
+    opens.close()
 
 
 @pytest.fixture(params=["folder", pytest.param("postgres", marks=pytest.mark.xdist_group("postgres"))])

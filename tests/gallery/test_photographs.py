@@ -1,13 +1,11 @@
 """Photographs are read upright, hashed as files, and refused in words where they can't be used."""
 
 import hashlib
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from gallery_faces import encoded, photograph, portrait
+from gallery_faces import encoded, photograph, png_head, portrait
 from PIL import Image
 
 from vitrail.errors import DataError
@@ -17,13 +15,6 @@ from vitrail.gallery.photographs import find_photographs, open_photograph
 def write(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     return path
-
-
-def png_head(width: int, height: int) -> bytes:
-    """A PNG that says it has that size, and holds no pixels."""
-    chunks = [b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0), b"IDAT"]
-    packed = (struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in chunks)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
 
 
 def test_a_photograph_is_its_pixels_and_the_hash_of_its_file(tmp_path: Path) -> None:

@@ -37,15 +37,22 @@ class Database:
         self._path = path
         with self._errors():
             self._connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+        try:
+            self._settle()
+        except BaseException:
+            self.close()
+            raise
+
+    def _settle(self) -> None:
+        with self._errors():
+            (application,) = self._connection.execute("PRAGMA application_id").fetchone()
+            if application not in (0, APPLICATION):
+                raise GalleryError(
+                    f"{self._path} is a database of another program or version (its application id is "
+                    f"{application:#x}, and {APPLICATION:#x} was expected): name another folder."
+                )
             for pragma in _PRAGMAS:
                 self._connection.execute(f"PRAGMA {pragma}")
-            (application,) = self._connection.execute("PRAGMA application_id").fetchone()
-        if application not in (0, APPLICATION):
-            self.close()
-            raise GalleryError(
-                f"{path} is a database of another program or version (its application id is {application:#x}, and "
-                f"{APPLICATION:#x} was expected): name another folder."
-            )
 
     @contextlib.contextmanager
     def transaction(self, *, write: bool) -> Iterator[sqlite3.Connection]:
@@ -77,7 +84,8 @@ class Database:
         if busy:
             raise GalleryError(
                 f"nobody finds that person in {self._path.parent} any more, but another process reads it without a "
-                "pause, so that their bytes are still in its log: stop that process and forget them again."
+                "pause, so that their bytes are still in its log: stop that process, and the next 'enroll' or 'forget' "
+                "finishes it."
             )
 
     def close(self) -> None:

@@ -84,6 +84,10 @@ class Choice:
     largest: bool = False
 
 
+ONLY_FACE = Choice()
+"""The photograph has one face, and that one is meant."""
+
+
 def find_faces(photograph: Photograph) -> list[Box]:
     """Every face that the cascade finds, from top to bottom; often none, sometimes what is no face.
 

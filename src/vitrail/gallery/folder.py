@@ -12,7 +12,7 @@ puts a forgotten code back into the file.
 
 import contextlib
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from vitrail.gallery.database import APPLICATION, Database
 from vitrail.gallery.detection import Box
 from vitrail.gallery.index import VectorIndex, load_index, saved_changes
 from vitrail.gallery.names import clean_name, name_key
-from vitrail.gallery.store import Candidates, Header, Person, Record, require_admissible, require_same_box
+from vitrail.gallery.store import Candidates, Enrolment, Header, Person, Record, require_admissible, require_same_box
 from vitrail.train.files import output_errors
 
 DATABASE = "gallery.sqlite3"
@@ -74,9 +74,7 @@ class FolderStore:
         self._wrote = False
         if folder.exists() and not folder.is_dir():
             raise GalleryError(f"{folder} is a file, and a gallery is a folder: name another place.")
-        if (folder / DATABASE).exists():
-            self._database = Database(folder / DATABASE)
-        elif folder.is_dir() and any(entry.name != LOCK for entry in folder.iterdir()):
+        if self._open() is None and folder.is_dir() and any(entry.name != LOCK for entry in folder.iterdir()):
             raise GalleryError(f"{folder} holds other files and no gallery: name a gallery, or a new folder for one.")
         self._lock = filelock.FileLock(folder / LOCK)
 
@@ -87,19 +85,18 @@ class FolderStore:
 
     def header(self) -> Header | None:
         """See ``Store``."""
-        if self._database is None:
-            return None
-        with self._database.transaction(write=False) as connection:
-            return _header(connection) if _made(connection) else None
+        with self._reading() as connection:
+            return None if connection is None else _header(connection)
 
     def create(self, header: Header) -> None:
         """See ``Store``."""
-        if self._database is None:
+        database = self._open()
+        if database is None:
             with output_errors(self._folder):
                 self._folder.mkdir(parents=True, exist_ok=True)
                 with self._lock:  # two processes that begin at once must not both change the database's mode
-                    self._database = Database(self._folder / DATABASE)
-        with self._database.transaction(write=True) as connection:
+                    database = self._database = Database(self._folder / DATABASE)
+        with database.transaction(write=True) as connection:
             if _made(connection):
                 return
             for statement in _SCHEMA:
@@ -119,22 +116,27 @@ class FolderStore:
         with self._existing().transaction(write=True) as connection:
             connection.execute("UPDATE facts SET value = ? WHERE name = 'calibration'", (text,))
 
-    def enroll(self, name: str, records: Sequence[Record]) -> int:
+    def enroll(self, name: str, records: Sequence[Record]) -> Enrolment:
         """See ``Store``."""
         database = self._existing()
         self._finish_forgetting(database)
         with database.transaction(write=True) as connection:
-            person = _person(connection, name)
-            new = sum(_enroll(connection, person, name, record) for record in records)
+            person, spelled = _person(connection, name)
+            new = sum(_enroll(connection, person, spelled, record) for record in records)
             connection.execute("UPDATE facts SET value = value + ? WHERE name = 'changes'", (new,))
         self._wrote = True
-        return new
+        return Enrolment(spelled, new, len(records) - new)
+
+    def size(self) -> int:
+        """See ``Store``."""
+        with self._reading() as connection:
+            return 0 if connection is None else int(connection.execute("SELECT count(*) FROM faces").fetchone()[0])
 
     def people(self) -> list[Person]:
         """See ``Store``."""
-        if self._database is None:
-            return []
-        with self._database.transaction(write=False) as connection:
+        with self._reading() as connection:
+            if connection is None:
+                return []
             rows = connection.execute(
                 "SELECT name, count(*) FROM people JOIN faces ON person = people.id GROUP BY people.id ORDER BY key"
             )
@@ -142,9 +144,9 @@ class FolderStore:
 
     def records(self, name: str) -> list[Record]:
         """See ``Store``."""
-        if self._database is None:
-            return []
-        with self._database.transaction(write=False) as connection:
+        with self._reading() as connection:
+            if connection is None:
+                return []
             rows = connection.execute(
                 f"SELECT code, photograph, box, model, enrolled {_OF_PERSON} ORDER BY faces.id", (name_key(name),)
             )
@@ -155,32 +157,32 @@ class FolderStore:
 
     def nearest(self, code: Int8[np.ndarray, " d"], count: int) -> Candidates:
         """See ``Store``."""
-        found: list[tuple[str, bytes]] = []
-        if self._database is not None:
-            with self._database.transaction(write=False) as connection:
-                ids = self._caught_up(connection).search(code, count)
-                found = connection.execute(
-                    "SELECT name, code FROM faces JOIN people ON person = people.id "
-                    f"WHERE faces.id IN ({', '.join('?' * len(ids))})",
-                    ids,
-                ).fetchall()
-            self._save_index(self._database)
+        with self._reading() as connection:
+            if connection is None:
+                return Candidates((), np.empty((0, len(code)), np.int8))
+            ids = self._caught_up(connection).search(code, count)
+            found = connection.execute(
+                "SELECT name, code FROM faces JOIN people ON person = people.id "
+                f"WHERE faces.id IN ({', '.join('?' * len(ids))})",
+                ids,
+            ).fetchall()
+        self._save_index(self._existing())
         codes = np.frombuffer(b"".join(part for _, part in found), np.int8).reshape(-1, len(code))
         return Candidates(tuple(name for name, _ in found), codes)
 
     def forget(self, name: str) -> int:
         """See ``Store``."""
-        if self._database is None:
-            return 0
         key = (name_key(name),)
+        if self.header() is None:
+            return 0
         with self._lock:
-            with self._database.transaction(write=True) as connection:
+            with self._existing().transaction(write=True) as connection:
                 (faces,) = connection.execute(f"SELECT count(*) {_OF_PERSON}", key).fetchone()
                 if connection.execute("DELETE FROM people WHERE key = ?", key).rowcount:
                     connection.execute("UPDATE facts SET value = value + 1 WHERE name = 'changes'")
                 # Also for a stranger: enrolling them may have been cut short, and left the name in the log.
                 connection.execute("UPDATE facts SET value = 1 WHERE name = 'unfinished'")
-            self._finish_forgetting(self._database)
+            self._finish_forgetting(self._existing())
         return int(faces)
 
     def close(self) -> None:
@@ -191,10 +193,27 @@ class FolderStore:
             self._database.close()
             self._database = None
 
-    def _existing(self) -> Database:
-        if self._database is None:
-            raise GalleryError(f"there is no gallery in {self.where} yet: enroll somebody first.")
+    def _open(self) -> Database | None:
+        """The database, if there is one by now."""
+        if self._database is None and (self._folder / DATABASE).exists():
+            self._database = Database(self._folder / DATABASE)
         return self._database
+
+    def _existing(self) -> Database:
+        database = self._open()
+        if database is None:
+            raise GalleryError(f"there is no gallery in {self.where} yet: enroll somebody first.")
+        return database
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        """A moment of the gallery; None while nobody has made it, or was killed over it."""
+        database = self._open()
+        if database is None:
+            yield None
+            return
+        with database.transaction(write=False) as connection:
+            yield connection if _made(connection) else None
 
     def _caught_up(self, connection: sqlite3.Connection) -> VectorIndex:
         """The index as the database is in this transaction."""
@@ -210,7 +229,7 @@ class FolderStore:
         """Write the index's file if it lags far behind and nobody else is at it; where it can't be, it is a copy."""
         path = self._folder / INDEX
         with database.transaction(write=False) as connection:
-            if _fact(connection, "changes") - saved_changes(path) < SAVE_EVERY:
+            if _fact(connection, "changes") - max(saved_changes(path), 0) < SAVE_EVERY:
                 return
         with contextlib.suppress(filelock.Timeout, OSError, OutputError), self._lock.acquire(timeout=0):
             with database.transaction(write=False) as connection:
@@ -250,12 +269,12 @@ def _fact(connection: sqlite3.Connection, name: str) -> int:
     return int(value)
 
 
-def _person(connection: sqlite3.Connection, name: str) -> int:
-    """The id of a person, who is made known if need be."""
+def _person(connection: sqlite3.Connection, name: str) -> tuple[int, str]:
+    """The id of a person, who is made known if need be, and the name as first spelled."""
     key = name_key(name)
     connection.execute("INSERT OR IGNORE INTO people (name, key) VALUES (?, ?)", (clean_name(name), key))
-    (person,) = connection.execute("SELECT id FROM people WHERE key = ?", (key,)).fetchone()
-    return int(person)
+    person, spelled = connection.execute("SELECT id, name FROM people WHERE key = ?", (key,)).fetchone()
+    return int(person), str(spelled)
 
 
 def _enroll(connection: sqlite3.Connection, person: int, name: str, record: Record) -> bool:

@@ -23,7 +23,7 @@ from jaxtyping import Int8
 from vitrail.errors import ConfigError, GalleryError
 from vitrail.gallery.detection import Box
 from vitrail.gallery.names import clean_name, name_key
-from vitrail.gallery.store import Candidates, Header, Person, Record, require_admissible, require_same_box
+from vitrail.gallery.store import Candidates, Enrolment, Header, Person, Record, require_admissible, require_same_box
 
 if TYPE_CHECKING:
     import psycopg
@@ -74,9 +74,8 @@ class PostgresStore:
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        options = dict(parse_qsl(parts.query))
-        self._schema = options.pop("schema", "vitrail")
+        address, self._schema = connect_url(url)
+        parts = urlsplit(address)
         self._where = f"postgresql://{parts.hostname or 'localhost'}{parts.path}?schema={self._schema}"
         try:
             import psycopg
@@ -84,11 +83,9 @@ class PostgresStore:
             raise ConfigError(
                 "a gallery in PostgreSQL needs psycopg, which isn't installed: pip install 'vitrail[postgres]'."
             ) from error
-        self._errors = psycopg.Error
+        self._errors, self._unreachable = psycopg.Error, psycopg.OperationalError
         with self._translated():
-            self._connection: Connection = psycopg.connect(
-                parts._replace(query=urlencode(options)).geturl(), autocommit=True, connect_timeout=10
-            )
+            self._connection: Connection = psycopg.connect(address, autocommit=True, connect_timeout=10)
             self._settle()
 
     @property
@@ -137,19 +134,25 @@ class PostgresStore:
         with self._transaction() as connection:
             connection.execute("UPDATE facts SET calibration = %s", (text,))
 
-    def enroll(self, name: str, records: Sequence[Record]) -> int:
+    def enroll(self, name: str, records: Sequence[Record]) -> Enrolment:
         """See ``Store``."""
         self._finish_forgetting()
         with self._transaction() as connection:
             # The update changes nothing: it locks the row, so that the person isn't forgotten meanwhile.
-            (person,) = _row(
+            person, spelled = _row(
                 connection,
                 "INSERT INTO people (name, key) VALUES (%s, %s) "
-                "ON CONFLICT (key) DO UPDATE SET key = excluded.key RETURNING id",
+                "ON CONFLICT (key) DO UPDATE SET key = excluded.key RETURNING id, name",
                 clean_name(name),
                 name_key(name),
             )
-            return sum(_enroll(connection, person, name, record) for record in records)
+            new = sum(_enroll(connection, person, spelled, record) for record in records)
+        return Enrolment(spelled, new, len(records) - new)
+
+    def size(self) -> int:
+        """See ``Store``."""
+        with self._transaction() as connection:
+            return int(_row(connection, "SELECT count(*) FROM faces")[0]) if self._made(connection) else 0
 
     def people(self) -> list[Person]:
         """See ``Store``."""
@@ -261,9 +264,21 @@ class PostgresStore:
                 raise GalleryError(
                     f"{self.where} has no pgvector ({reason}): have its administrator run CREATE EXTENSION vector."
                 ) from error
+            if isinstance(error, self._unreachable) and not state:
+                raise GalleryError(
+                    f"{self.where} does not answer ({reason}): check its address, your rights, and that it runs."
+                ) from error
             raise GalleryError(
-                f"{self.where} doesn't do as it should ({reason}): check its address, your rights and that it runs."
+                f"{self.where} doesn't do as it should ({reason}): check your rights and its tables."
             ) from error
+
+
+def connect_url(url: str) -> tuple[str, str]:
+    """A gallery's URL as libpq reads it, and the schema that it names."""
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
+    schema = options.pop("schema", "vitrail")
+    return parts._replace(query=urlencode(options)).geturl(), schema
 
 
 def _row(connection: "Connection", query: LiteralString, *parameters: object) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from vitrail.errors import ConfigError, ModelError
-from vitrail.gallery.detection import Box, Choice, NoFaceError, choose_face, crop_faces, require_faces
+from vitrail.gallery.detection import ONLY_FACE, Box, Choice, NoFaceError, choose_face, crop_faces, require_faces
 from vitrail.gallery.photographs import Photograph, open_photograph
 
 Embed = Callable[[UInt8[Tensor, "b 3 H W"]], Float[Tensor, "b d"]]
@@ -56,7 +56,7 @@ class FaceReader:
     image_size: tuple[int, int]
     model: str
 
-    def read(self, photographs: Sequence[Path], choice: Choice = Choice()) -> list[Face]:  # noqa: B008 (it is frozen)
+    def read(self, photographs: Sequence[Path], choice: Choice = ONLY_FACE) -> list[Face]:
         """One face of each photograph.
 
         Args:

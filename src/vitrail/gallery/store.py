@@ -7,7 +7,7 @@ thresholds. Whatever ``enroll`` or ``forget`` returned from is on the disk.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int8
@@ -59,6 +59,21 @@ class Person:
 
 
 @dataclass(frozen=True)
+class Enrolment:
+    """What enrolling did.
+
+    Attributes:
+        name: as the gallery spells it: as it was spelled first.
+        added: faces that are new.
+        known: photographs that the person was already known by.
+    """
+
+    name: str
+    added: int
+    known: int
+
+
+@dataclass(frozen=True)
 class Candidates:
     """Faces near a query, the nearest not necessarily first.
 
@@ -71,6 +86,7 @@ class Candidates:
     codes: Int8[np.ndarray, "b d"]
 
 
+@runtime_checkable
 class Store(Protocol):
     """Where a gallery is kept. One object is used by one thread; any number of processes may use the same place."""
 
@@ -94,15 +110,15 @@ class Store(Protocol):
     def calibrate(self, text: str) -> None:
         """Replace the calibration."""
 
-    def enroll(self, name: str, records: Sequence[Record]) -> int:
+    def enroll(self, name: str, records: Sequence[Record]) -> Enrolment:
         """Keep a person's faces, all or none; a photograph that the person is already known by is not kept twice.
-
-        Returns:
-            How many were new.
 
         Raises:
             GalleryError: the person is known by the same photograph with another box.
         """
+
+    def size(self) -> int:
+        """How many faces are kept."""
 
     def people(self) -> list[Person]:
         """Everybody, by name."""
