@@ -87,6 +87,9 @@ def test_the_error_of_a_rank_is_over_people() -> None:
     assert once.value == often.value == 0.75
     assert once.standard_error == pytest.approx(often.standard_error)
     assert once.standard_error == pytest.approx(math.sqrt(0.75 * 0.25 / 39))
+    halves = torch.arange(40).repeat_interleave(2)
+    even = rank_rate(Searches(halves, halves.float(), halves.float(), 1 + torch.arange(80) % 2, 40))
+    assert even == (0.5, 0)  # people don't differ
     one = rank_rate(
         Searches(torch.zeros(5, dtype=torch.int64), torch.zeros(5), torch.zeros(5), torch.ones(5).long(), 2)
     )

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vitrail.errors import ConfigError, DataError
+from vitrail.faces import bootstrap
 from vitrail.faces import pairs as module
 from vitrail.faces.bootstrap import Comparisons, at_far
 from vitrail.faces.mining import squared_distances
@@ -117,7 +118,10 @@ def written_out(faces: Tensor, labels: Tensor, drawn: list[int], far: float) -> 
     return sum(mate < end for mate in mates) / len(mates)
 
 
-def test_a_draw_of_people_is_their_faces_written_out() -> None:
+@pytest.mark.parametrize("spare", [0, 1000])
+def test_a_draw_of_people_is_their_faces_written_out(spare: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few comparisons are looked at before it takes more."""
+    monkeypatch.setattr(bootstrap, "SPARE", spare)
     faces, labels = some()
     names = labels.unique().tolist()
     draws, far = 23, 0.05

@@ -16,7 +16,8 @@ def faults():
 
 faults()
 given_back, possible, _ = faults(), keep_freed_memory(), faults()
-print(int(possible), given_back, faults())
+# Something small may have settled in the freed buffer's place: then the next one lies elsewhere, once.
+print(int(possible), given_back, min(faults() for _ in range(5)))
 """
 
 

@@ -186,7 +186,7 @@ def mean_of(values: list[float], parts: str) -> Estimate:
     return Estimate(float(given.mean()), float(given.std() / math.sqrt(len(values))))
 
 
-def require_pairs(distances: Float[Tensor, " pairs"], same: Bool[Tensor, " pairs"]) -> None:
+def require_pairs(distances: Float[Tensor, " distances"], same: Bool[Tensor, " labels"]) -> None:
     """Refuse pairs that nothing can be measured on.
 
     Raises:
