@@ -51,7 +51,7 @@ def test_identities_of_train_and_test_are_disjoint_and_all() -> None:
 
 
 def test_pictures_are_the_same_every_time() -> None:
-    (images, labels), (again, _) = glyphs("test"), glyphs("test")
+    (images, labels), (again, _) = (map(np.stack, zip(*glyphs("test"), strict=True)) for _ in range(2))
     assert images.shape == (150 * EACH, SIZE, SIZE)
     assert images.dtype == np.uint8
     assert labels.tolist() == np.repeat(identities("test"), EACH).tolist()

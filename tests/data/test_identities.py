@@ -107,6 +107,12 @@ def test_identities_without_labels(tmp_path: Path, cache: Path) -> None:
         load_images(str(tmp_path / "loose"), identities=True)
 
 
+def test_one_identity_alone(tmp_path: Path, cache: Path) -> None:
+    write_classes(tmp_path / "people", {"Ann": 5})
+    with pytest.raises(DataError, match="has images of one identity, and some are needed to train on"):
+        load_images(str(tmp_path / "people"), identities=True)
+
+
 def test_classifiers_refuse_identities(tmp_path: Path, cache: Path) -> None:
     write_classes(tmp_path / "people", PEOPLE)
     with pytest.raises(DataError, match=r"other classes to test on than to train on.*'vitrail train faces'"):

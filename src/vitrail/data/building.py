@@ -121,6 +121,11 @@ def _part(source: Source, part: Literal["train", "test"], identities: bool) -> l
     for example in source.read().examples:
         labels.append(str(example.label))
         digests.append(b"" if identities else _digest(example.image))
+    if identities and len(set(labels)) < 2:
+        raise DataError(
+            f"{source.where} has images of one identity, and some are needed to train on and others to test on: add "
+            "folders or labels of others."
+        )
     test = identity_split(labels, TEST_FRACTION) if identities else content_split(labels, digests, TEST_FRACTION)
     return [bool(mine) for mine in (test if part == "test" else ~test)]
 

@@ -8,7 +8,7 @@ without one they get the stratified split by content: 1,437 train, 360 test.
 characters to train on, 150 others to test on.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from vitrail.data.glyphs import CHARACTERS, glyphs
 
-Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
-"""Images uint8 ``[n H W]`` and labels int64 ``[n]``."""
+Pictures = Iterator[tuple[NDArray[np.uint8], int]]
+"""Images uint8 ``[H W]`` with their labels, one after the other."""
 
 
 @dataclass(frozen=True)
@@ -27,23 +27,23 @@ class EmbeddedSet:
 
     Attributes:
         identity: raised when the content changes.
-        parts: what gives the arrays of "train", and of "test" where the set has a split of its own.
+        parts: what gives the images of "train", and of "test" where the set has a split of its own.
         classes: the names that labels count into, or None: their numbers.
         identities: whether the classes of train and test are different ones, on purpose.
     """
 
     identity: str
-    parts: Mapping[str, Callable[[], Arrays]]
+    parts: Mapping[str, Callable[[], Pictures]]
     classes: tuple[str, ...] | None = None
     identities: bool = False
 
 
-def digits() -> Arrays:
-    """Scikit-learn's handwritten digits: uint8 ``[1797 8 8]``, labels 0 to 9."""
+def digits() -> Pictures:
+    """Scikit-learn's 1,797 handwritten digits, ``[8 8]``, labels 0 to 9."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    return np.rint(bunch.images * (255 / 16)).astype(np.uint8), bunch.target.astype(np.int64)
+    return zip(np.rint(bunch.images * (255 / 16)).astype(np.uint8), bunch.target.tolist(), strict=True)
 
 
 EMBEDDED: Mapping[str, EmbeddedSet] = {

@@ -9,6 +9,7 @@ have a cosine of 0.97 or more between their pixels in any font that has both; of
 the first by code point stays. ``tests/data/test_glyphs.py`` compares them all.
 """
 
+from collections.abc import Iterator
 from functools import cache
 from math import ceil, cos, radians, sin
 from pathlib import Path
@@ -54,14 +55,15 @@ _FINE = 2
 """Drawn at so many times the size, turned there, then averaged: edges stay smooth."""
 
 
-def glyphs(part: Literal["train", "test"]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The pictures of one part and their labels, always the same.
+def glyphs(part: Literal["train", "test"]) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    """The pictures of one part, always the same, drawn as they are asked for.
 
-    Returns:
-        uint8 ``[n 32 32]``, light on black; and int64 ``[n]``, indices into ``CHARACTERS``.
+    Yields:
+        uint8 ``[32 32]``, light on black, and the character's index in ``CHARACTERS``; character by character.
     """
-    chosen = identities(part)
-    return np.concatenate([_pictures(CHARACTERS[label]) for label in chosen]), np.repeat(np.array(chosen), EACH)
+    for label in identities(part):
+        for picture in _pictures(CHARACTERS[label]):
+            yield picture, label
 
 
 def identities(part: Literal["train", "test"]) -> list[int]:
@@ -116,23 +118,19 @@ def fonts_with(character: str) -> tuple[str, ...]:
     return tuple(font for font in FONTS if ord(character) in _characters_of(font))
 
 
-def _pictures(character: str) -> NDArray[np.uint8]:
-    """All of a character, ``[24 32 32]``: each font in turn, everything else drawn at random, always the same."""
+def _pictures(character: str) -> Iterator[NDArray[np.uint8]]:
+    """All of a character: each font in turn, everything else drawn at random, always the same."""
     random = np.random.default_rng(derive_seed("glyphs", ord(character), "pictures"))
     fonts = random.permutation(fonts_with(character))
-    return np.stack(
-        [
-            draw(
-                character,
-                str(fonts[number % len(fonts)]),
-                turn=random.uniform(-20, 20),
-                scale=random.uniform(0.9, 1.1),  # no more, or z becomes Z
-                place=(random.uniform(-2, 2), random.uniform(-2, 2)),
-                blur=random.uniform(0, 1.2),
-            )
-            for number in range(EACH)
-        ]
-    )
+    for number in range(EACH):
+        yield draw(
+            character,
+            str(fonts[number % len(fonts)]),
+            turn=random.uniform(-20, 20),
+            scale=random.uniform(0.9, 1.1),  # no more, or z becomes Z
+            place=(random.uniform(-2, 2), random.uniform(-2, 2)),
+            blur=random.uniform(0, 1.2),
+        )
 
 
 def _path(font: str) -> Path:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vitrail.data.embedded import EMBEDDED, Arrays
+from vitrail.data.embedded import EMBEDDED, Pictures
 from vitrail.data.examples import Example, Reading, Source
 from vitrail.data.folders import IMAGE_SUFFIXES, folder_sources, visible_files
 from vitrail.data.tables import hub_sources, parquet_file, parquet_sources
@@ -98,15 +98,13 @@ def _note(note: Path, digest: str) -> None:
 def _embedded_sources(name: str) -> dict[str, Source]:
     known = EMBEDDED[name]
 
-    def read(load: Callable[[], Arrays]) -> Reading:
-        images, labels = load()
-        pairs = enumerate(zip(images, labels.tolist(), strict=True))
-        examples = (Example(f"{name} {row}", image, label) for row, (image, label) in pairs)
+    def read(pictures: Callable[[], Pictures]) -> Reading:
+        examples = (Example(f"{name} {row}", image, label) for row, (image, label) in enumerate(pictures()))
         return Reading(True, known.classes, examples)
 
     return {
-        split: Source(name, f"{known.identity} {split}", (), functools.partial(read, load), known.identities)
-        for split, load in known.parts.items()
+        split: Source(name, f"{known.identity} {split}", (), functools.partial(read, pictures), known.identities)
+        for split, pictures in known.parts.items()
     }
 
 

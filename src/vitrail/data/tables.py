@@ -106,7 +106,8 @@ def _by_column(file: Path) -> dict[str, Source]:
 
     identities = columns.label is not None and found["test"] is not None and not labels("train") & labels("test")
     if identities:
-        columns = replace(columns, label=next(name for name in named if _same_parts(table, name, columns.label)))
+        label = next(name for name in named if _same_parts(table, name, columns.label))
+        columns = replace(columns, label=label, classes=columns.classes if label == columns.label else None)
     return {
         split: Source(
             file.name,
