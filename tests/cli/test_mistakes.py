@@ -62,6 +62,13 @@ def mess(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.write_bytes(path.read_bytes()[:3000])
     (top / "note.txt").write_text("no image")
     (top / "a-file").write_text("not a folder")
+    (top / "strangers.txt").write_text("1\np12 1 2\np12 1 Nobody 1\n")
+    (top / "people").symlink_to(runs / "people")
+    shutil.copytree(runs / "people" / "train", top / "leaky" / "train")
+    shutil.copytree(runs / "people" / "train" / "p0", top / "leaky" / "test" / "p0")
+    shutil.copytree(runs / "people" / "train" / "p1", top / "leaky" / "test" / "p20")
+    for number in range(5):
+        picture(top / "unlabelled" / f"{number}.png")
     images = [encoded(number) for number in range(11)]
     table(top / "null.parquet", {"image": images, "label": [0, 1, None] * 3 + [0, 1]})
     table(top / "words.parquet", {"image": images, "label": [0.5] * 11})
@@ -107,6 +114,17 @@ CASES = [
     ("train mae --decoder-dim 7", "decoder"),
     ("train vit --seed -1", "seed"),
     ("probe runs/mae --seeds 0", "--seeds 1 or more"),
+    ("train faces --network nn5", "'nn1', 'nn2', 'nn3', 'nn4', 'nns1', 'nns2', 'vit'"),
+    ("train faces --mining hardist", "'hardest'"),
+    ("train faces --data people --margin 0", "margin"),
+    ("train faces --data people --batch-size 20 --per-person 11", "two identities"),
+    ("train faces --data people --batch-size 20 --per-person 5 --mixup 1", "no option --mixup"),
+    ("train faces --data people --batch-size 20 --micro-batches 21", "--micro-batches"),
+    ("train faces --data people --network nn4 --dim 16", "--network vit"),
+    ("train faces --data people --network nn1 --image-size 96", "220x220"),
+    ("train faces --data people --network nn4 --channels 1", "--channels"),
+    ("train faces --data people --batch-size 20 --per-person 5 --network vit --embedding-dim 0", "embedding"),
+    ("train faces --data people --batch-size 100 --per-person 5", "100"),
     ("probe runs/mae --labels-per-class 100000", "ask for"),
     # data
     ("train mae --data nowhere/at-all", "nowhere/at-all"),
@@ -124,6 +142,10 @@ CASES = [
     ("train vit --data negative.parquet", "-3"),
     ("train mae --data no-image.parquet", "image"),
     ("train mae --data not.parquet", "not.parquet"),
+    ("train faces --data unlabelled", "one folder of images a person"),
+    ("train faces --data one-class", "images of one identity"),
+    ("train faces --data leaky", "p0 is in both"),
+    ("train vit --data glyphs", "vitrail train faces"),
     # runs
     ("evaluate runs/nothing", "runs/nothing"),
     ("evaluate empty", "config.json"),
@@ -143,6 +165,16 @@ CASES = [
     ("reconstruct runs/mae note.txt", "note.txt"),
     ("export runs/mae --to huggingface", "CLS"),
     ("export runs/vit --to mae", "timm"),
+    ("export runs/faces", "a face network"),
+    ("probe runs/faces --data digits", "a face network"),
+    ("reconstruct runs/faces good/class0/0.png", "a face network"),
+    ("train vit --init runs/faces", "a face network"),
+    ("train faces --init runs/vit --network nn4", "--init"),
+    ("train faces --init runs/mae --preset tiny", "--init"),
+    ("evaluate runs/vit --mirror", "--mirror"),
+    ("evaluate runs/faces --pairs missing.txt", "missing.txt"),
+    ("evaluate runs/faces --pairs note.txt", "a list of pairs"),
+    ("evaluate runs/faces --pairs strangers.txt", "image 1 of Nobody"),
     # places to write
     ("train mae --run a-file", "a-file"),
     ("train mae --run a-file/run", "a-file"),

@@ -97,7 +97,7 @@ def test_weights_of_another_shape_are_named(copy: Path) -> None:
     ("change", "error", "text"),
     [
         ({"kind": "gan"}, ModelError, "is a run of kind 'gan'"),
-        ({"format": 99}, ModelError, r"\(format 99\), and this version knows vit and mae \(format 1\)"),
+        ({"format": 99}, ModelError, r"\(format 99\), and this version knows vit, mae, faces \(format 1\)"),
         ({"images": {}}, CheckpointError, "lacks or garbles 'data': restore the file"),
         ({"model": {"encoder": {"width": 3}}}, CheckpointError, "lacks or garbles .*width"),
     ],

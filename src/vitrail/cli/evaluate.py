@@ -5,7 +5,7 @@ from typing import Any
 
 from vitrail.cli.ending import Ending
 from vitrail.cli.options import parse
-from vitrail.cli.proposals import after_pretraining, after_training
+from vitrail.cli.proposals import after_faces, after_pretraining, after_training
 from vitrail.cli.screen import Screen
 from vitrail.recipes.evaluate import EvaluateRecipe, run
 
@@ -21,8 +21,8 @@ def command(arguments: Sequence[str], screen: Screen) -> Ending:
     evaluation = run(recipe, screen.report)
     show(evaluation.figures, screen)
     folder = evaluation.folder
-    propose = after_pretraining if evaluation.kind == "mae" else after_training
-    return Ending((*evaluation.pictures, folder / "evaluation.json"), propose(folder))
+    propose = {"mae": after_pretraining, "vit": after_training, "faces": after_faces}[evaluation.kind]
+    return Ending((*evaluation.files, folder / "evaluation.json"), propose(folder))
 
 
 def show(figures: Mapping[str, Any], screen: Screen) -> None:
@@ -34,6 +34,9 @@ def show(figures: Mapping[str, Any], screen: Screen) -> None:
             f"on {figures['images']:,} test images"
         )
         return
+    if figures["kind"] == "faces":
+        _show_faces(figures, screen)
+        return
     errors = figures["masked_patch_error"]
     rows = [[name.replace("_", " "), f"{error:.4f}"] for name, error in errors.items()]
     screen.table(["hidden pixels from", "squared error"], rows)
@@ -44,3 +47,26 @@ def show(figures: Mapping[str, Any], screen: Screen) -> None:
     screen.say(
         f"the model's error is {abs(share):.0%} {'below' if share >= 0 else 'above'} the better of the two fills"
     )
+
+
+def _show_faces(figures: Mapping[str, Any], screen: Screen) -> None:
+    """A row a network: VAL at each FAR, accuracy on listed pairs, AUC, equal error rate."""
+    fars = list(figures["val_at_far"])
+    listed = "listed_pairs" in figures
+    heads = ["embeddings", *(f"VAL at FAR {far}" for far in fars), *["listed pairs right"] * listed, "AUC", "EER"]
+    rows = []
+    for name, found in {"trained": figures, **figures["beside"]}.items():
+        vals = [found["val_at_far"].get(far) for far in fars]
+        cells = ["-" if at is None else _with_error(at["val"], at["standard_error"]) for at in vals]
+        if listed:
+            cells.append(_with_error(found["listed_pairs"]["accuracy"], found["listed_pairs"]["standard_error"]))
+        rows.append([name, *cells, f"{found['auc']:.4f}", f"{found['eer']:.1%}"])
+    screen.table(heads, rows)
+    screen.say(
+        f"(± standard error; over all {figures['same_pairs']:,} pairs of one and {figures['different_pairs']:,} of two "
+        f"of {figures['people']:,} people, {figures['images']:,} test images)"
+    )
+
+
+def _with_error(value: float, error: float) -> str:
+    return f"{100 * value:.1f} ± {100 * error:.1f}%"

@@ -20,6 +20,11 @@ def after_probing(folder: Path) -> str:
     return f"vitrail train vit --data {data} --init {_quoted(folder)} --layer-decay 0.75"
 
 
+def after_faces(folder: Path) -> str:
+    """A face network's thresholds may be asked of other people than those it was tested on."""
+    return f"vitrail evaluate {_quoted(folder)} --data FOLDER_OF_PEOPLE"
+
+
 def after_training(folder: Path) -> str:
     """A classifier's weights can be handed on; no other library has our convolutional stem."""
     from vitrail.train import read_config

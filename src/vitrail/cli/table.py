@@ -29,6 +29,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("demo", "", "the main job on embedded digits, offline, in about two minutes", "vitrail.cli.demo"),
     Command("train vit", "", "train a Vision Transformer on labelled images", "vitrail.cli.train_vit"),
     Command("train mae", "", "pretrain a Masked Autoencoder on images", "vitrail.cli.train_mae"),
+    Command(
+        "train faces", "", "train a network whose distances tell people apart (FaceNet)", "vitrail.cli.train_faces"
+    ),
     Command("probe", "RUN", "measure what an encoder learned: linear, attentive, kNN, fine-tuned", "vitrail.cli.probe"),
     Command("evaluate", "RUN", "the field's own measures for a run, with intervals", "vitrail.cli.evaluate"),
     Command(

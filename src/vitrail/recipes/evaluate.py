@@ -2,6 +2,7 @@
 
 A ViT: top-1 accuracy with Wilson's 95% interval, each class's accuracy, and who is taken for whom.
 A masked autoencoder: the squared error on hidden patches beside two fills that learn nothing.
+A face network: VAL at a FAR over all pairs, and LFW's protocol (``recipes/evaluate_faces.py``).
 """
 
 import time
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from vitrail.errors import ConfigError
 from vitrail.recipes.events import Note, Report, ignore
 
 if TYPE_CHECKING:
@@ -31,6 +33,11 @@ class EvaluateRecipe:
     """Images to test on, the test part of them (default: what the run was trained on)."""
     seed: int = 0
     """Draws the masks of a masked autoencoder."""
+    pairs: Path | None = None
+    """Of a face network: a list of pairs in LFW's format
+    (default: lfw_protocol/pairsDevTest.txt beside the data, if it is there)."""
+    mirror: bool = False
+    """Of a face network: average each embedding with that of the mirrored image; not for letters."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """"auto": a GPU if there is one."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
@@ -44,7 +51,7 @@ class Evaluation:
     folder: Path
     kind: str
     figures: dict[str, Any]
-    pictures: tuple[Path, ...]
+    files: tuple[Path, ...]
 
 
 def run(recipe: EvaluateRecipe, report: Report = ignore) -> Evaluation:
@@ -57,21 +64,30 @@ def run(recipe: EvaluateRecipe, report: Report = ignore) -> Evaluation:
     from vitrail.recipes.runs import open_run
 
     opened = open_run(recipe.run)
-    images = images_of(opened, recipe.data, "test", report)
-    report(Note(f"evaluating {recipe.run} on the {len(images):,} test images of {images.name}"))
     began = time.monotonic()
-    measure = _evaluate_vit if opened.kind == "vit" else _evaluate_mae
-    figures, picture = measure(opened, images, recipe)
-    figures = {
-        "kind": opened.kind,
-        "data": images.name,
-        "fingerprint": images.fingerprint,
-        "images": len(images),
-        **figures,
-        "seconds": round(time.monotonic() - began, 1),
-    }
+    if opened.kind == "faces":
+        from vitrail.recipes.evaluate_faces import evaluate
+
+        figures, files = evaluate(opened, recipe, report)
+    else:
+        figures, files = _evaluate_images(opened, recipe, report)
+    figures = {"kind": opened.kind, **figures, "seconds": round(time.monotonic() - began, 1)}
     write_json(opened.folder / "evaluation.json", figures)
-    return Evaluation(opened.folder, opened.kind, figures, (picture,))
+    return Evaluation(opened.folder, opened.kind, figures, files)
+
+
+def _evaluate_images(run: "Run", recipe: EvaluateRecipe, report: Report) -> tuple[dict[str, Any], tuple[Path, ...]]:
+    if recipe.pairs is not None or recipe.mirror:
+        raise ConfigError(
+            f"{run.folder} is no face network, and --pairs and --mirror are for those only: leave them out, or name "
+            "the folder of a 'vitrail train faces' run."
+        )
+    images = images_of(run, recipe.data, "test", report)
+    report(Note(f"evaluating {recipe.run} on the {len(images):,} test images of {images.name}"))
+    measure = _evaluate_vit if run.kind == "vit" else _evaluate_mae
+    figures, picture = measure(run, images, recipe)
+    facts = {"data": images.name, "fingerprint": images.fingerprint, "images": len(images)}
+    return {**facts, **figures}, (picture,)
 
 
 def images_of(run: "Run", data: str | None, split: Literal["train", "test"], report: Report) -> "ImageSet":

@@ -31,7 +31,7 @@ def run(recipe: ExportRecipe, report: Report = ignore) -> Path:
     from vitrail.vision import MaskedAutoencoder, convert
 
     opened = open_run(recipe.run)
-    model = opened.model
+    model = opened.model if isinstance(opened.model, MaskedAutoencoder) else opened.encoder
     folder = opened.folder / "exported"
     match recipe.to:
         case "huggingface":

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vitrail.data import ImageSet, in_order
+from vitrail.recipes.runs import embed_images
 from vitrail.train.precision import pick_device, pick_precision
 from vitrail.vision import ViT
 
@@ -39,6 +40,14 @@ def inferring(
 def logits_of(model: nn.Module, images: ImageSet, device: torch.device) -> Float[Tensor, "n v"]:
     """The class logits of every image, float32 on the CPU; inside ``inferring``."""
     return torch.cat([model(batch.images).float().cpu() for batch in in_order(images, BATCH, device=device)])
+
+
+def embeddings_of(
+    network: nn.Module, images: ImageSet, device: torch.device, *, flip: bool = False
+) -> Float[Tensor, "n d"]:
+    """A face network's unit vectors, float32 on the CPU; ``flip`` averages with mirror images. Inside ``inferring``."""
+    batches = in_order(images, BATCH, device=device, labels=False)
+    return torch.cat([embed_images(network, batch.images, flip).float().cpu() for batch in batches])
 
 
 def features_of(encoder: ViT, images: ImageSet, device: torch.device, *, flipped: bool = False) -> Float[Tensor, "n d"]:

@@ -85,7 +85,7 @@ def run(recipe: MAERecipe, report: Report = ignore) -> "RunSummary":
     if not finished:
         return RunSummary(job.folder, "mae", parameters, False, seconds, metrics, {}, ())
     tested = evaluate(EvaluateRecipe(job.folder, device=recipe.device, precision=recipe.precision), report)
-    return RunSummary(job.folder, "mae", parameters, True, seconds, metrics, tested.figures, tested.pictures)
+    return RunSummary(job.folder, "mae", parameters, True, seconds, metrics, tested.figures, tested.files)
 
 
 def build(recipe: MAERecipe, images: "ImageSet") -> "MaskedAutoencoder":

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from vitrail.errors import ConfigError
-from vitrail.recipes import mae, vit
+from vitrail.recipes import faces, mae, vit
 from vitrail.recipes.events import Report, ignore
 from vitrail.recipes.training import RunSummary
 
@@ -16,9 +16,9 @@ def train(kind: str, *, report: Report = ignore, **options: Any) -> RunSummary:
     """Train a model as ``vitrail train KIND`` does.
 
     Args:
-        kind: "vit" or "mae".
+        kind: "vit", "mae" or "faces".
         report: is handed events while the run goes on.
-        options: the fields of ``ViTRecipe`` or ``MAERecipe``.
+        options: the fields of ``ViTRecipe``, ``MAERecipe`` or ``FacesRecipe``.
 
     Raises:
         ConfigError: no such kind, or no such option; the nearest is named.
@@ -28,7 +28,9 @@ def train(kind: str, *, report: Report = ignore, **options: Any) -> RunSummary:
             return vit.run(_recipe(vit.ViTRecipe, options), report)
         case "mae":
             return mae.run(_recipe(mae.MAERecipe, options), report)
-    raise ConfigError(f"there is nothing called {kind!r} to train: choose vit or mae.")
+        case "faces":
+            return faces.run(_recipe(faces.FacesRecipe, options), report)
+    raise ConfigError(f"there is nothing called {kind!r} to train: choose vit, mae or faces.")
 
 
 def _recipe(recipe: type[Recipe], options: dict[str, Any]) -> Recipe:

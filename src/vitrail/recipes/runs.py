@@ -6,25 +6,31 @@ the mean and standard deviation that its images were normalised by.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from vitrail.data import ImageSet, denormalise, normalise
 from vitrail.errors import CheckpointError, ConfigError, ModelError
 from vitrail.nn.randomness import RowRandom
+from vitrail.recipes.face_model import FaceConfig, build_network
 from vitrail.train import load_weights, read_config
 from vitrail.vision import MAEConfig, MaskedAutoencoder, ViT, ViTConfig
 
-Kind = Literal["vit", "mae"]
+Kind = Literal["vit", "mae", "faces"]
 
-KINDS: Mapping[str, str] = {"vit": "a Vision Transformer", "mae": "a masked autoencoder"}
+KINDS: Mapping[str, str] = {"vit": "a Vision Transformer", "mae": "a masked autoencoder", "faces": "a face network"}
 """Kinds of run, in words."""
+
+ModelConfig = ViTConfig | MAEConfig | FaceConfig
 
 FORMAT = 1
 """Of ``config.json``; raised when an old reader would misunderstand a new file."""
@@ -58,11 +64,13 @@ class Run:
 
     Attributes:
         folder: where it lies.
-        kind: "vit" or "mae".
+        kind: "vit", "mae" or "faces".
+        config: the model's shape.
         model: in evaluation mode, on the CPU.
         data: what it was trained on, as the user typed it.
         fingerprint: of the training images.
-        classes: names of what a ViT tells apart; those of the data for an MAE; () without labels.
+        classes: names of what a ViT tells apart; those of the data otherwise (the people of a face network's training
+            images); () without labels.
         mean: per channel, of pixels / 255; images are normalised by it.
         std: likewise.
         options: the recipe's options, as plain values.
@@ -70,7 +78,8 @@ class Run:
 
     folder: Path
     kind: Kind
-    model: ViT | MaskedAutoencoder
+    config: ModelConfig
+    model: nn.Module
     data: str
     fingerprint: str
     classes: tuple[str, ...]
@@ -80,19 +89,32 @@ class Run:
 
     @property
     def encoder(self) -> ViT:
-        """The model without a decoder."""
-        return self.model.encoder if isinstance(self.model, MaskedAutoencoder) else self.model
+        """The model without a decoder.
+
+        Raises:
+            ModelError: it is a face network, which has learned for another purpose.
+        """
+        if isinstance(self.model, ViT):
+            return self.model
+        if isinstance(self.model, MaskedAutoencoder):
+            return self.model.encoder
+        raise ModelError(
+            f"{self.folder} holds {KINDS[self.kind]}, and this takes {KINDS['vit']} or {KINDS['mae']}: name the folder "
+            "of a 'vitrail train vit' or 'vitrail train mae' run."
+        )
 
     @property
     def image_size(self) -> tuple[int, int]:
         """Height and width of the images that the model reads."""
-        size = self.encoder.config.image_size
+        size = (self.config.encoder if isinstance(self.config, MAEConfig) else self.config).image_size
         return (size, size) if isinstance(size, int) else size
 
     @property
     def channels(self) -> Literal[1, 3]:
         """Channels of the images that the model reads."""
-        return cast(Literal[1, 3], self.encoder.config.channels)
+        return cast(
+            Literal[1, 3], (self.config.encoder if isinstance(self.config, MAEConfig) else self.config).channels
+        )
 
     def autoencoder(self) -> MaskedAutoencoder:
         """The model as a masked autoencoder.
@@ -111,6 +133,18 @@ class Run:
         """Pixels 0-255 as the model wants them."""
         return normalise(images, self.mean, self.std)
 
+    @cached_property
+    def model_fingerprint(self) -> str:
+        """A hash of the model's shape and weights, and of how images are normalised for it.
+
+        Only embeddings with the same one may be compared, all of them flipped or none.
+        """
+        facts = [dataclasses.asdict(self.config), self.mean, self.std]
+        digest = hashlib.blake2b(json.dumps(facts).encode(), digest_size=16)
+        for name, weights in sorted(self.model.state_dict().items()):
+            digest.update(name.encode() + weights.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
     def feed(self, images: ImageSet) -> ImageSet:
         """Other images with this run's statistics, so that batches of them suit the model.
 
@@ -126,9 +160,20 @@ class Run:
         return dataclasses.replace(images, mean=self.mean, std=self.std)
 
     @torch.inference_mode()
-    def embed(self, images: UInt8[Tensor, "b c H W"], batch_size: int = 256) -> Float[Tensor, "b d"]:
-        """One vector an image, from the whole image; pixels 0-255 of the model's own size."""
-        return torch.cat([self.encoder.embed(self.normalise(part)) for part in images.split(batch_size)])
+    def embed(
+        self, images: UInt8[Tensor, "b c H W"], batch_size: int = 256, *, flip: bool = False
+    ) -> Float[Tensor, "b d"]:
+        """One vector an image, from the whole image; a face network's have length 1.
+
+        Args:
+            images: pixels 0-255 of the model's own size.
+            batch_size: images that go through the model at once.
+            flip: of a face network: the mean of what it makes of the image and of its mirror image, at length 1 again.
+        """
+        network = self.model if self.kind == "faces" else self.encoder.embed
+        if flip and self.kind != "faces":
+            raise ModelError(f"{self.folder} holds {KINDS[self.kind]}, and mirror images are for face networks only.")
+        return torch.cat([embed_images(network, self.normalise(part), flip) for part in images.split(batch_size)])
 
     @torch.inference_mode()
     def reconstruct(self, images: UInt8[Tensor, "b c H W"], seed: int = 0) -> Reconstruction:
@@ -161,7 +206,17 @@ def reconstruct(
     return Reconstruction(images.cpu(), predicted.cpu(), hidden.cpu(), model.config.norm_pix)
 
 
-def describe(kind: Kind, model: ViTConfig | MAEConfig, images: ImageSet, options: Mapping[str, Any]) -> dict[str, Any]:
+def embed_images(
+    network: Callable[[Tensor], Tensor], inputs: Float[Tensor, "b c H W"], flip: bool = False
+) -> Float[Tensor, "b d"]:
+    """As ``Run.embed``, for normalised images."""
+    vectors = network(inputs)
+    if not flip:
+        return vectors
+    return torch.nn.functional.normalize(vectors + network(inputs.flip(-1)), dim=1)
+
+
+def describe(kind: Kind, model: ModelConfig, images: ImageSet, options: Mapping[str, Any]) -> dict[str, Any]:
     """What a recipe writes to ``config.json`` so that ``open_run`` can read it."""
     return {
         "format": FORMAT,
@@ -198,7 +253,7 @@ def open_run(path: str | Path) -> Run:
     if config.get("kind") not in KINDS or config.get("format") != FORMAT:
         raise ModelError(
             f"{folder} is a run of kind {config.get('kind')!r} (format {config.get('format')!r}), and this version "
-            f"knows {' and '.join(KINDS)} (format {FORMAT}): name such a run."
+            f"knows {', '.join(KINDS)} (format {FORMAT}): name such a run."
         )
     if not (folder / "model.safetensors").is_file():
         raise ModelError(
@@ -206,11 +261,13 @@ def open_run(path: str | Path) -> Run:
             f"let it go on with 'vitrail train {config['kind']} --run {folder}' first."
         )
     try:
-        model = build_model(config["kind"], config["model"])
+        shape = model_config(config["kind"], config["model"])
+        model = build_model(shape)
         images = config["images"]
         run = Run(
             folder,
             config["kind"],
+            shape,
             model.eval(),
             images["data"],
             images["fingerprint"],
@@ -227,15 +284,24 @@ def open_run(path: str | Path) -> Run:
     return run
 
 
-def build_model(kind: Kind, fields: Mapping[str, Any]) -> ViT | MaskedAutoencoder:
-    """An untrained model from the configuration's plain values (JSON has no tuples)."""
+def model_config(kind: Kind, fields: Mapping[str, Any]) -> ModelConfig:
+    """A model's shape from the configuration's plain values (JSON has no tuples)."""
     fields = dict(_tuples(fields))
     if kind == "vit":
-        return ViT(ViTConfig(**fields))
-    return MaskedAutoencoder(MAEConfig(**{**fields, "encoder": ViTConfig(**dict(fields["encoder"]))}))
+        return ViTConfig(**fields)
+    if fields["encoder"] is not None:
+        fields["encoder"] = ViTConfig(**fields["encoder"])
+    return MAEConfig(**fields) if kind == "mae" else FaceConfig(**fields)
 
 
-def put_weights(model: torch.nn.Module, weights: Mapping[str, Tensor], where: Path) -> None:
+def build_model(config: ModelConfig) -> nn.Module:
+    """An untrained model of this shape."""
+    if isinstance(config, FaceConfig):
+        return build_network(config)
+    return ViT(config) if isinstance(config, ViTConfig) else MaskedAutoencoder(config)
+
+
+def put_weights(model: nn.Module, weights: Mapping[str, Tensor], where: Path) -> None:
     """Fill a model, all of it.
 
     Raises:

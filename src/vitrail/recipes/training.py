@@ -11,10 +11,9 @@ from torch import nn
 from vitrail.data import Augmentation, ImageBatches, ImageSet, hold_out, load_images
 from vitrail.recipes.events import Note, Report
 from vitrail.recipes.options import TrainingOptions
-from vitrail.recipes.runs import Kind, describe
+from vitrail.recipes.runs import Kind, ModelConfig, describe
 from vitrail.train import Objective, train
 from vitrail.train.precision import pick_device
-from vitrail.vision import MAEConfig, ViTConfig
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class RunSummary:
 
     Attributes:
         folder: the run.
-        kind: "vit" or "mae".
+        kind: "vit", "mae" or "faces".
         parameters: of the model.
         finished: False where it was interrupted after a clean save; the same recipe then goes on.
         seconds: of this session's training.
@@ -71,7 +70,7 @@ class Job:
     """One model to be trained on one set of images, into one folder."""
 
     kind: Kind
-    config: ViTConfig | MAEConfig
+    config: ModelConfig
     objective: Objective[Any]
     images: ImageSet
     augmentation: Augmentation
@@ -80,21 +79,27 @@ class Job:
     picture: Callable[[nn.Module, Path], None] | None = None
     layer_decay: float = 1.0
     labels: bool = True
+    batches: Callable[[int, int], ImageBatches] | None = None
+    """(rank, processes) → batches of another kind than epochs of the images."""
 
 
 def carry_out(job: Job, options: TrainingOptions, report: Report) -> tuple[bool, float, Mapping[str, float]]:
     """Train, or go on with what the folder holds; returns whether it is finished, seconds, and the last figures."""
-    batches = ImageBatches(
-        job.images,
-        options.batch_size,
-        seed=options.seed,
-        augmentation=job.augmentation,
-        micro_batches=options.micro_batches,
-        rank=int(os.environ.get("RANK", "0")),
-        world_size=int(os.environ.get("WORLD_SIZE", "1")),
-        device=pick_device(options.device),
-        labels=job.labels,
-    )
+    rank, processes = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if job.batches is not None:
+        batches = job.batches(rank, processes)
+    else:
+        batches = ImageBatches(
+            job.images,
+            options.batch_size,
+            seed=options.seed,
+            augmentation=job.augmentation,
+            micro_batches=options.micro_batches,
+            rank=rank,
+            world_size=processes,
+            device=pick_device(options.device),
+            labels=job.labels,
+        )
     result = train(
         job.objective,
         batches,

@@ -99,7 +99,7 @@ def run(recipe: ViTRecipe, report: Report = ignore) -> "RunSummary":
     if not finished:
         return RunSummary(job.folder, "vit", parameters, False, seconds, metrics, {}, ())
     tested = evaluate(EvaluateRecipe(job.folder, device=recipe.device, precision=recipe.precision), report)
-    return RunSummary(job.folder, "vit", parameters, True, seconds, metrics, tested.figures, tested.pictures)
+    return RunSummary(job.folder, "vit", parameters, True, seconds, metrics, tested.figures, tested.files)
 
 
 def open_labelled(recipe: ViTRecipe, start: "Run | None", report: Report) -> "TrainingImages":

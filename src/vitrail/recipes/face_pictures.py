@@ -1,0 +1,53 @@
+"""A picture of what a face network has learned: how far apart images of one person are, and of two."""
+
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from vitrail.faces.statistics import DistanceHistograms
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SAME, OTHER, INK = "#1f77b4", "#e07b00", "#222222"
+
+
+def distances_png(
+    histograms: Mapping[str, DistanceHistograms], title: str = "", thresholds: Mapping[str, float] | None = None
+) -> bytes:
+    """How far apart two images are, of one person (blue) and of two (orange); a panel for each network.
+
+    Args:
+        histograms: by the network's name.
+        title: written above.
+        thresholds: by name, drawn as lines into the first panel.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 0.7 + 1.9 * len(histograms)), dpi=110, layout="constrained")
+    panels = figure.subplots(len(histograms), 1, sharex=True, squeeze=False)[:, 0]
+    for number, (axes, (name, counts)) in enumerate(zip(panels, histograms.items(), strict=True)):
+        edges = counts.edges.cpu().numpy()
+        for values, colour, label in ((counts.same, SAME, "one person"), (counts.other, OTHER, "two people")):
+            shares = values.cpu().numpy() / max(1, int(values.sum()))
+            axes.stairs(
+                shares, edges, fill=True, alpha=0.45, color=colour, label=f"{label}, {int(values.sum()):,} pairs"
+            )
+        if number == 0:
+            for label, threshold in (thresholds or {}).items():
+                axes.axvline(threshold, color=INK, linewidth=0.8)
+                axes.text(threshold, axes.get_ylim()[1], f" {label}", fontsize=7, color=INK, va="top")
+        axes.set_ylabel("share of pairs")
+        axes.set_title(name, fontsize=9, color=INK, loc="left")
+        axes.set_yticks([])
+        axes.legend(fontsize=7, loc="upper right", frameon=False)
+    panels[-1].set_xlabel("squared distance of two embeddings")
+    if title:
+        figure.suptitle(title, fontsize=10, color=INK)
+    return _png(figure)
+
+
+def _png(figure: "Figure") -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
