@@ -108,11 +108,12 @@ def test_any_index_that_is_found_is_caught_up(tmp_path: Path, monkeypatch: pytes
     """Stale, damaged, or of another time: answers are the database's."""
     monkeypatch.setattr(folder, "SAVE_EVERY", 1)
     codes = draw_codes(23)
+    gone = draw_codes(1, seed=5)[0]
     store = store_of(tmp_path, codes[:11])
+    store.enroll("Cy", [record(gone, 99)])
     store.nearest(codes[0], 1)
     old = (tmp_path / INDEX).read_bytes()
     store.enroll("Bo", [record(code, 50 + number) for number, code in enumerate(codes[11:])])
-    store.enroll("Cy", [record(draw_codes(1, seed=5)[0], 99)])
     store.forget("Cy")
     store.close()
     for content in (old, old[:-5], b"", None):
@@ -122,7 +123,7 @@ def test_any_index_that_is_found_is_caught_up(tmp_path: Path, monkeypatch: pytes
         store = FolderStore(tmp_path)
         assert store.nearest(codes[3], 1).names == ("Ada",)
         assert store.nearest(codes[13], 1).names == ("Bo",)
-        assert "Cy" not in store.nearest(draw_codes(1, seed=5)[0], 24).names
+        assert store.nearest(gone, 1).names in (("Ada",), ("Bo",))
         store.close()
 
 

@@ -158,18 +158,16 @@ def test_forgetting_removes_every_trace(stores: Stores, place: str) -> None:
 def test_a_reader_puts_no_forgotten_code_back(stores: Stores, place: str) -> None:
     writer, reader = stores.made(), stores.opened()
     codes = draw_codes(37, seed=8)  # the server also keeps other tests' codes
-    for number, code in enumerate(codes[:23]):
-        writer.enroll(f"person {number}", [record(code, number)])
-    gone = as_stored(codes[5], place)
+    writer.enroll("Ada", [record(code, number) for number, code in enumerate(codes[:11])])
+    writer.enroll("Zoë Quixote", [record(code, 11 + number) for number, code in enumerate(codes[11:27])])
     reader.nearest(codes[0], 1)
-    writer.forget("person 5")
-    for number, code in enumerate(codes[23:]):
-        writer.enroll(f"person {number + 23}", [record(code, number + 23)])
+    writer.forget("Zoë Quixote")
+    # Fewer than were forgotten, so that they can't take the place of all of them; enough for the index to be written.
+    writer.enroll("Ada", [record(code, 27 + number) for number, code in enumerate(codes[27:])])
     reader.nearest(codes[0], 1)
     reader.close()
-    writer.nearest(codes[0], 1)
-    writer.close()
-    assert gone not in contents(place)
+    assert [as_stored(code, place) in contents(place) for code in codes[11:27]] == [False] * 16
+    assert names_near(writer, codes[12], 37) == {"Ada"}
 
 
 def test_a_forgetting_that_was_cut_short_is_finished_by_the_next_writer(

@@ -178,11 +178,13 @@ class FolderStore:
         with self._lock:
             with self._existing().transaction(write=True) as connection:
                 (faces,) = connection.execute(f"SELECT count(*) {_OF_PERSON}", key).fetchone()
-                if connection.execute("DELETE FROM people WHERE key = ?", key).rowcount:
+                known = connection.execute("DELETE FROM people WHERE key = ?", key).rowcount
+                if known:
                     connection.execute("UPDATE facts SET value = value + 1 WHERE name = 'changes'")
-                # Also for a stranger: enrolling them may have been cut short, and left the name in the log.
-                connection.execute("UPDATE facts SET value = 1 WHERE name = 'unfinished'")
+                    connection.execute("UPDATE facts SET value = 1 WHERE name = 'unfinished'")
             self._finish_forgetting(self._existing())
+            if not known:  # enrolling them may have been cut short, and have left the name in the log
+                self._existing().scrub()
         return int(faces)
 
     def close(self) -> None:

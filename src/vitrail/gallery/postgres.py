@@ -198,13 +198,12 @@ class PostgresStore:
         with self._transaction() as connection:
             if not self._made(connection):
                 return 0
-            # Also for a stranger: a transaction that was cut short leaves its rows in the tables' files.
-            connection.execute("UPDATE facts SET unfinished = true")
             key = name_key(name)
             (faces,) = _row(
                 connection, "SELECT count(*) FROM faces JOIN people ON person = people.id WHERE key = %s", key
             )
-            connection.execute("DELETE FROM people WHERE key = %s", (key,))
+            if connection.execute("DELETE FROM people WHERE key = %s", (key,)).rowcount:
+                connection.execute("UPDATE facts SET unfinished = true")
         self._finish_forgetting()
         return int(faces)
 
