@@ -21,8 +21,8 @@ from vitrail.gallery import folder
 folder.SAVE_EVERY = 3  # so that kills hit the writing of the index, too
 
 
-FORGETTABLE = 500_000
-"""The first of those who are to be forgotten: nobody else's codes are on the server."""
+FORGETTABLE = range(500_000, 500_040)
+"""Those who are to be forgotten: nobody else's codes are on the server."""
 
 
 def faces_of(number: int) -> list:
@@ -41,11 +41,12 @@ def enroll(place: str, first: int, pipe: int) -> None:
 
 
 def forget(place: str, first: int, pipe: int) -> None:
-    """Forget people from ``first`` on."""
+    """Forget people from ``first`` on, then wait."""
     store = open_store(place)
-    for number in range(first, first + 1000):
+    for number in range(first, FORGETTABLE.stop):
         os.write(pipe, f"{number}\n".encode())
         store.forget(f"person {number}")
+    signal.pause()
 
 
 def look(place: str, first: int, pipe: int) -> None:
@@ -101,7 +102,7 @@ def main() -> None:
         return
     told = []
     for number in range(count):
-        process, pipe = start(job, place, number * 1000 if job == "enroll" else FORGETTABLE)
+        process, pipe = start(job, place, number * 1000 if job == "enroll" else FORGETTABLE.start)
         select.select([pipe], [], [], 60)  # it is at work now
         time.sleep(delays.uniform(0, 0.2))
         told.append(kill(process, pipe))
