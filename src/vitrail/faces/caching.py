@@ -11,7 +11,7 @@ same triplets, as one process alone would; each then carries the gradient of its
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -110,15 +110,14 @@ class EmbeddingObjective:
         with torch.no_grad():
             for images in chunks:
                 states.append(_RandomState(images.device))
-                with _own_casts(images.device):
-                    parts.append(full_precision(self.module(images)))
+                parts.append(full_precision(self.module(images)))
             embeddings = gather_rows(torch.cat(parts), batch.rows, batch.total)
         embeddings.requires_grad_()
         loss, statistics = self._evaluate(embeddings, labels, batch, random)
         (gradient,) = torch.autograd.grad(loss, embeddings)
         own = gradient[batch.rows.start : batch.rows.stop].split(self.chunk)
         for images, state, toward in zip(chunks, states, own, strict=True):
-            with state.again(), _own_casts(images.device):
+            with state.again():
                 backward((self.module(images).to(toward.dtype) * toward).sum())
         return self._share(loss.detach(), statistics)
 
@@ -173,14 +172,6 @@ class _RandomState:
             for gpu, state in zip(self._gpus, self._states[1:], strict=True):
                 torch.cuda.set_rng_state(state, gpu)
             yield
-
-
-def _own_casts(device: torch.device) -> AbstractContextManager[Any]:
-    """Autocast as it is, but without keeping cast weights: those cast without a graph would be used with one."""
-    kind = device.type
-    return torch.autocast(
-        kind, torch.get_autocast_dtype(kind), enabled=torch.is_autocast_enabled(kind), cache_enabled=False
-    )
 
 
 def _require_independent_rows(module: nn.Module) -> None:
