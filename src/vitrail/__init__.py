@@ -3,6 +3,7 @@
 >>> import vitrail as vt
 >>> summary = vt.train("mae", data="digits", epochs=5)  # the options of `vitrail train mae`, as keywords
 >>> run = vt.load(summary.folder)  # run.embed(images), run.reconstruct(images)
+>>> people = vt.Gallery("club", "runs/faces")  # people.enroll("Ada", photographs), people.identify(photograph)
 
 Nothing heavy is imported here: a public name is fetched when it is first used.
 """
@@ -14,11 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vitrail import errors, train
+    from vitrail.recipes.galleries import open_gallery as Gallery
     from vitrail.recipes.runs import open_run as load
 
-__all__ = ["errors", "load", "train"]
+__all__ = ["Gallery", "errors", "load", "train"]
 
-_HOMES = {"load": ("vitrail.recipes.runs", "open_run")}
+_HOMES = {
+    "Gallery": ("vitrail.recipes.galleries", "open_gallery"),
+    "load": ("vitrail.recipes.runs", "open_run"),
+}
 
 
 class _Package(ModuleType):

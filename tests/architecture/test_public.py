@@ -8,7 +8,7 @@ import pytest
 import vitrail as vt
 from vitrail.errors import ConfigError
 
-PUBLIC = ["errors", "load", "train"]
+PUBLIC = ["Gallery", "errors", "load", "train"]
 
 
 def python(program: str) -> str:

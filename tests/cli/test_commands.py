@@ -11,6 +11,8 @@ import pytest
 from vitrail.cli import main
 from vitrail.cli.entry import pick
 from vitrail.recipes.demo import DemoRecipe, DemoSummary
+from vitrail.recipes.demo_faces import FacesPart
+from vitrail.recipes.demo_vision import VisionPart
 from vitrail.recipes.events import Report
 from vitrail.recipes.terms import Score
 
@@ -53,6 +55,26 @@ class TestCommands:
         assert "all 3 steps were done before" in said
         assert Path("runs/vit/model.safetensors").read_bytes() == weights
         assert_parses(following)
+
+    def test_train_and_evaluate_faces(self, small_faces: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["train", "faces", "--run", "runs/faces", "--data", "people", *small_faces]) == 0
+        said, results, following = ending(capsys)
+        assert "all 6 steps were done before" in said
+        assert any(line.startswith("embeddings") for line in said)
+        rows = [line.split("  ")[0] for line in said]
+        assert {"trained", "untrained", "raw pixels"} <= set(rows)
+        assert "of 7 people, 35 test images)" in said[-1]
+        assert {path.name for path in results} == {"faces", "distances.png", "calibration.json"}
+        assert_parses(following)
+        assert main(["evaluate", "runs/faces"]) == 0
+        shown, results, following = ending(capsys)
+        assert shown[-1] == said[-1]
+        assert {path.name for path in results} == {"distances.png", "calibration.json", "evaluation.json"}
+        assert_parses(following)
+        Path("pairs.txt").write_text("10\n" + "p12 1 2\np13 3 4\n" * 5 + "p12 1 p13 2\np14 3 p15 4\n" * 5)
+        assert main(["evaluate", "runs/faces", "--pairs", "pairs.txt", "--mirror"]) == 0
+        shown, _, _ = ending(capsys)
+        assert any("listed pairs right" in line for line in shown)
 
     def test_evaluate(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["evaluate", "runs/vit"]) == 0
@@ -101,8 +123,12 @@ class TestCommands:
 
     @pytest.mark.slow
     def test_demo(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["demo", "--run", "runs/demo", "--epochs", "1", "--finetune-epochs", "1", "--seeds", "1"]) == 0
+        short = ["--epochs", "1", "--finetune-epochs", "1", "--seeds", "1", "--face-epochs", "1"]
+        assert main(["demo", "--run", "runs/demo", *short]) == 0
         said, results, following = ending(capsys)
+        assert any(line.startswith("raw pixels") for line in said)
+        assert any("clusters were found among pictures of 40 unseen characters" in line for line in said)
+        assert results[1] == Path("runs/demo/faces/clusters.png")
         heads = next(line for line in said if line.startswith("probe "))
         assert heads.split("  ")[0] == "probe"
         assert {"trained encoder", "from scratch"} <= {part.strip() for part in heads.split("  ")}
@@ -110,9 +136,7 @@ class TestCommands:
         assert following.startswith("vitrail train mae --data ")
 
 
-def test_the_demo_ends_with_two_small_tables(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_demo_ends_with_small_tables(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from vitrail.cli import demo
 
     def run(recipe: DemoRecipe, report: Report) -> DemoSummary:
@@ -122,7 +146,15 @@ def test_the_demo_ends_with_two_small_tables(
             Score("finetune", "from scratch", (0.25,), (), 360),
         )
         errors = {"model": 0.25, "mean_image": 0.5}
-        return DemoSummary(recipe.run, recipe.run / "a.png", errors, scores, 10, 71.2, finished=True)
+        measured = {"val_at_far": {"0.01": {"val": 0.5, "standard_error": 0.02}}, "auc": 0.9, "eer": 0.1}
+        facts = {"kind": "faces", "same_pairs": 1000, "different_pairs": 2000, "people": 150, "images": 3600}
+        beside = {"raw pixels": {**measured, "val_at_far": {}, "auc": 0.7}}
+        return DemoSummary(
+            recipe.run,
+            VisionPart(recipe.run / "a.png", errors, scores),
+            FacesPart(recipe.run, {**facts, **measured, "beside": beside}, recipe.run / "b.png", 43, 40, 0.876),
+            71.2,
+        )
 
     monkeypatch.setattr(demo, "run", run)
     assert main(["demo", "--run", "x"]) == 0
@@ -139,8 +171,15 @@ def test_the_demo_ends_with_two_small_tables(
         "finetune                                      25.0%",
         "(accuracy on 360 test digits, after 10 labels a class; means of 3 seeds with 95% intervals)",
         "",
-        "all of it took 1 min 11 s; the picture is worth a look",
-        "results:  x/a.png  x",
+        "embeddings  VAL at FAR 0.01     AUC    EER",
+        "----------  ---------------  ------  -----",
+        "trained         50.0 ± 2.0%  0.9000  10.0%",
+        "raw pixels                -  0.7000  10.0%",
+        "(± standard error; over all 1,000 pairs of one and 2,000 of two of 150 people, 3,600 test images)",
+        "43 clusters were found among pictures of 40 unseen characters (B-cubed F 0.88)",
+        "",
+        "all of it took 1 min 11 s; the pictures are worth a look",
+        "results:  x/a.png  x/b.png  x",
         "next:     vitrail train mae --data FOLDER_OF_IMAGES",
     ]
 
@@ -150,8 +189,6 @@ def test_an_interrupted_demo_says_how_to_go_on(
 ) -> None:
     from vitrail.cli import demo
 
-    monkeypatch.setattr(
-        demo, "run", lambda recipe, report: DemoSummary(recipe.run, Path("p"), {}, (), 10, 1.0, finished=False)
-    )
+    monkeypatch.setattr(demo, "run", lambda recipe, report: DemoSummary(recipe.run, None, None, 1.0))
     assert main(["demo", "--run", "x"]) == 1
     assert capsys.readouterr().out == "stopped and saved in x; to go on from there:  vitrail demo --run x\n"

@@ -183,13 +183,19 @@ def test_the_demo_runs_from_end_to_end_without_a_network(tmp_path: Path, monkeyp
     for name in ("connect", "connect_ex", "sendto"):
         monkeypatch.setattr(socket.socket, name, no_network)
     monkeypatch.setattr(socket, "getaddrinfo", no_network)
-    recipe = demo.DemoRecipe(tmp_path / "demo", epochs=1, finetune_epochs=1, seeds=1)
+    recipe = demo.DemoRecipe(tmp_path / "demo", epochs=1, finetune_epochs=1, seeds=1, face_epochs=1)
     summary = demo.run(recipe)
-    assert summary.finished
-    assert summary.picture.is_file()
-    assert {score.probe for score in summary.scores} == {
+    assert summary.vision is not None
+    assert summary.faces is not None
+    assert summary.vision.picture.is_file()
+    assert {score.probe for score in summary.vision.scores} == {
         "linear, BatchNorm", "linear, raw", "attentive", "kNN", "finetune",
     }  # fmt: skip
     written = json.loads((tmp_path / "demo" / "demo.json").read_text())
-    assert written["labels_per_class"] == summary.labels_per_class
+    assert written["labels_per_class"] == summary.vision.labels_per_class
     assert written["masked_patch_error"].keys() == {"model", "mean_image", "bilinear"}
+    assert summary.faces.sheet.is_file()
+    assert summary.faces.figures["people"] == 150
+    assert summary.faces.figures["beside"].keys() == {"untrained", "raw pixels"}
+    assert 0 < summary.faces.agreement <= 1
+    assert written["faces"] == summary.faces.figures

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 
 from vitrail.cli.ending import Ending
+from vitrail.cli.evaluate import show
 from vitrail.cli.options import parse
 from vitrail.cli.probe import show_side_by_side
 from vitrail.cli.screen import Screen, duration
 from vitrail.recipes.demo import DemoRecipe, run
+from vitrail.recipes.demo_faces import FacesPart
+from vitrail.recipes.demo_vision import VisionPart
 
 
 def read(arguments: Sequence[str]) -> DemoRecipe:
@@ -15,19 +18,34 @@ def read(arguments: Sequence[str]) -> DemoRecipe:
 
 
 def command(arguments: Sequence[str], screen: Screen) -> Ending:
-    """Pretrain, picture, probe; then one small table of each."""
+    """Train, look, measure; then small tables of each part."""
     summary = run(read(arguments), screen.report)
-    if not summary.finished:
+    if summary.vision is None or summary.faces is None:
         return Ending((summary.folder,), "vitrail demo", finished=False)
+    _show_vision(summary.vision, screen)
+    _show_faces(summary.faces, screen)
     screen.say("")
-    rows = [[name.replace("_", " "), f"{error:.3f}"] for name, error in summary.errors.items()]
+    screen.say(f"all of it took {duration(summary.seconds)}; the pictures are worth a look")
+    results = (summary.vision.picture, summary.faces.sheet, summary.folder)
+    return Ending(results, "vitrail train mae --data FOLDER_OF_IMAGES")
+
+
+def _show_vision(part: VisionPart, screen: Screen) -> None:
+    screen.say("")
+    rows = [[name.replace("_", " "), f"{error:.3f}"] for name, error in part.errors.items()]
     screen.table(["hidden pixels of test digits from", "squared error"], rows)
     screen.say("")
-    show_side_by_side(summary.scores, screen)
+    show_side_by_side(part.scores, screen)
     screen.say(
-        f"(accuracy on {summary.scores[0].images} test digits, after {summary.labels_per_class} labels a class; "
-        f"means of {len(summary.scores[0].accuracies)} seeds with 95% intervals)"
+        f"(accuracy on {part.scores[0].images} test digits, after {part.labels_per_class} labels a class; "
+        f"means of {len(part.scores[0].accuracies)} seeds with 95% intervals)"
     )
+
+
+def _show_faces(part: FacesPart, screen: Screen) -> None:
     screen.say("")
-    screen.say(f"all of it took {duration(summary.seconds)}; the picture is worth a look")
-    return Ending((summary.picture, summary.folder), "vitrail train mae --data FOLDER_OF_IMAGES")
+    show(part.figures, screen)
+    screen.say(
+        f"{part.clusters} clusters were found among pictures of {part.characters} unseen characters "
+        f"(B-cubed F {part.agreement:.2f})"
+    )

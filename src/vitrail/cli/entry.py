@@ -102,7 +102,8 @@ def pick(words: Sequence[str]) -> Command:
             return command
     from vitrail.cli.options import nearest
 
-    typed = " ".join(words[:2] if words[0] == "train" else words[:1])
+    groups = {command.words[0] for command in COMMANDS if len(command.words) > 1}
+    typed = " ".join(words[:2] if words[0] in groups else words[:1])
     near = nearest(typed, [command.name for command in COMMANDS] + sorted({c.words[0] for c in COMMANDS}))
     remedy = f"did you mean 'vitrail {near}'?" if near else "see vitrail --help"
     raise ConfigError(f"there is no command 'vitrail {typed}': {remedy}")

@@ -83,7 +83,7 @@ def _without_none(recipe: type[Recipe]) -> Any:
         (
             field.name,
             Annotated[hints[field.name], tyro.conf.arg(help_behavior_hint="")],
-            dataclasses.field(default=None),
+            dataclasses.field(default=None, kw_only=field.kw_only),
         )
         for field in dataclasses.fields(kind)
         if field.default is None

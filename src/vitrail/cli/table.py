@@ -32,6 +32,14 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "train faces", "", "train a network whose distances tell people apart (FaceNet)", "vitrail.cli.train_faces"
     ),
+    Command("faces embed", "RUN PHOTO...", "turn faces in photographs into vectors", "vitrail.cli.faces_embed"),
+    Command("faces verify", "RUN PHOTO PHOTO", "are these two one person?", "vitrail.cli.faces_verify"),
+    Command("faces enroll", "RUN NAME PHOTO...", "keep a person's faces in a gallery", "vitrail.cli.faces_enroll"),
+    Command("faces identify", "RUN PHOTO...", "who of a gallery's people is it?", "vitrail.cli.faces_identify"),
+    Command("faces forget", "NAME", "remove every trace of a person from a gallery", "vitrail.cli.faces_forget"),
+    Command("faces people", "", "list who is in a gallery", "vitrail.cli.faces_people"),
+    Command("faces cluster", "RUN PHOTO...", "put all faces together by person", "vitrail.cli.faces_cluster"),
+    Command("faces networks", "", "weights and multiply-adds of FaceNet's networks", "vitrail.cli.faces_networks"),
     Command("probe", "RUN", "measure what an encoder learned: linear, attentive, kNN, fine-tuned", "vitrail.cli.probe"),
     Command("evaluate", "RUN", "the field's own measures for a run, with intervals", "vitrail.cli.evaluate"),
     Command(
@@ -55,7 +63,7 @@ def overview(commands: tuple[Command, ...] = COMMANDS) -> str:
     options = [f"  {flag:<{width}}  {text}" for flag, text in GLOBAL_OPTIONS]
     return "\n".join(
         [
-            "Vitrail trains, probes and shows vision transformers and masked autoencoders on your own images.",
+            "Vitrail trains and measures vision transformers, masked autoencoders and face networks on your images.",
             "",
             "commands:",
             *rows,

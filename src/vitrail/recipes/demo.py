@@ -1,8 +1,6 @@
-"""The main job on embedded data, offline: pretrain a masked autoencoder on digits, look at it, probe it four ways.
+"""The main job on embedded data, offline: a masked autoencoder on digits, and a face network on characters.
 
-The autoencoder sees the training images without labels; the probes then read ``LABELS`` labels per class. Beside
-fine-tuning stands the same net trained from scratch on the same labels for the same steps, beside the others the same
-probe on the untrained encoder and on raw pixels.
+One file a part: ``demo_vision.py``, ``demo_faces.py``.
 """
 
 import contextlib
@@ -12,19 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vitrail.recipes.events import Note, Report, ignore
-from vitrail.recipes.mae import MAERecipe
-from vitrail.recipes.mae import run as pretrain
-from vitrail.recipes.probe import run as probe
-from vitrail.recipes.terms import ProbeRecipe, Score
-
-LABELS = 10
-"""Labels per class that the probes may read: few, since that is where pretraining pays."""
+from vitrail.recipes import demo_faces, demo_vision
+from vitrail.recipes.demo_faces import FacesPart
+from vitrail.recipes.demo_vision import VisionPart
+from vitrail.recipes.events import Report, ignore
 
 
 @dataclass(frozen=True)
 class DemoRecipe:
-    """Pretrain a small masked autoencoder on digits, look at it, probe it four ways; offline."""
+    """Pretrain a small masked autoencoder on digits and probe it; train a network to tell characters apart; offline."""
 
     run: Path = Path("runs/demo")
     """Folder for everything the demo makes."""
@@ -34,6 +28,8 @@ class DemoRecipe:
     """Passes over the labelled digits, when fine-tuning and from scratch; enough for both to level off."""
     seeds: int = 3
     """Repetitions of the probes."""
+    face_epochs: int = 8
+    """Passes over the 7,920 pictures of training characters."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """"auto": bf16 where the processor multiplies bf16 matrices natively, else float32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -46,25 +42,19 @@ class DemoSummary:
 
     Attributes:
         folder: where everything is.
-        picture: original | masked | reconstruction of test digits.
-        errors: squared error on hidden pixels of the model, the mean image, and bilinear filling.
-        scores: of all probes, in the order of the table.
-        labels_per_class: how many labels the probes read.
+        vision: on digits; None where it was interrupted after a clean save, and the same recipe then goes on.
+        faces: on characters; likewise.
         seconds: all of it.
-        finished: False where it was interrupted after a clean save; the same recipe then goes on.
     """
 
     folder: Path
-    picture: Path
-    errors: dict[str, float]
-    scores: tuple[Score, ...]
-    labels_per_class: int
+    vision: VisionPart | None
+    faces: FacesPart | None
     seconds: float
-    finished: bool
 
 
 def run(recipe: DemoRecipe, report: Report = ignore) -> DemoSummary:
-    """Do all of it; the same recipe again finds what is trained and only repeats the probes.
+    """Do all of it; the same recipe again finds what is trained and only repeats the measurements.
 
     Raises:
         OutputError: the folder can't be written.
@@ -74,57 +64,20 @@ def run(recipe: DemoRecipe, report: Report = ignore) -> DemoSummary:
 
     began = time.monotonic()
     with _one_thread():
-        errors, scores, finished = _pretrain_and_probe(recipe, report)
+        vision = demo_vision.run(recipe, report)
+        faces = None if vision is None else demo_faces.run(recipe, report)
     seconds = time.monotonic() - began
-    if finished:
+    if vision is not None and faces is not None:
         figures = {
-            "masked_patch_error": errors,
-            "labels_per_class": LABELS,
-            "scores": [score.figures() for score in scores],
+            "masked_patch_error": vision.errors,
+            "labels_per_class": vision.labels_per_class,
+            "scores": [score.figures() for score in vision.scores],
+            "faces": faces.figures,
+            "clusters": {"found": faces.clusters, "characters": faces.characters, "bcubed_f": faces.agreement},
             "seconds": round(seconds, 1),
         }
         write_json(recipe.run / "demo.json", figures)
-    return DemoSummary(recipe.run, recipe.run / "reconstruction.png", errors, scores, LABELS, seconds, finished)
-
-
-def _pretrain_and_probe(recipe: DemoRecipe, report: Report) -> tuple[dict[str, float], tuple[Score, ...], bool]:
-    """Errors on hidden pixels, scores, and whether all was done."""
-    report(Note("pretraining a masked autoencoder on 1,437 handwritten digits, without their labels"))
-    trained = pretrain(
-        MAERecipe(
-            data="digits",
-            run=recipe.run,
-            epochs=recipe.epochs,
-            batch_size=128,
-            optimizer="muon",
-            lr=2e-3,
-            muon_lr=1.5e-2,
-            warmup_epochs=1,
-            evaluate_every=0,
-            precision=recipe.precision,
-            device=recipe.device,
-        ),
-        report,
-    )
-    if not trained.finished:
-        return {}, (), False
-    report(Note(f"probing it with {LABELS} labels per class, {recipe.seeds} draws of them"))
-    probed = probe(
-        ProbeRecipe(
-            recipe.run,
-            seeds=recipe.seeds,
-            labels_per_class=LABELS,
-            baselines=True,
-            epochs=recipe.finetune_epochs,
-            batch_size=50,
-            lr=1e-3,
-            warmup_epochs=5,
-            precision=recipe.precision,
-            device=recipe.device,
-        ),
-        report,
-    )
-    return trained.evaluation["masked_patch_error"], probed.scores, probed.finished
+    return DemoSummary(recipe.run, vision, faces, seconds)
 
 
 @contextlib.contextmanager
