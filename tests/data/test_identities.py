@@ -58,13 +58,16 @@ def test_split_folders_of_people(tmp_path: Path, cache: Path) -> None:
         people_of(str(tmp_path / "p"), "test")
 
 
-def test_a_column_says_the_split(tmp_path: Path, cache: Path) -> None:
-    data = write_table(
-        tmp_path / "faces.parquet",
+@pytest.mark.parametrize("named", [".", "faces.parquet"], ids=["folder", "file"])
+def test_a_column_says_the_split(tmp_path: Path, cache: Path, named: str) -> None:
+    (tmp_path / "set").mkdir()
+    write_table(
+        tmp_path / "set" / "faces.parquet",
         label=[0, 1, 1, 2, 0, 3],
         name=["Ann", "Bea", "Bea", "Cid", "Ann", "Dov"],
         view1_split=["train", "test", "test", "train", "train", "test"],
     )
+    data = str(tmp_path / "set" / named)
     train, test = load_images(data), load_images(data, "test")
     assert train.identities, "no label is in both splits"
     assert (train.classes, test.classes) == (("Ann", "Cid"), ("Bea", "Dov"))

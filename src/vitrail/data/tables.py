@@ -42,7 +42,8 @@ class Columns:
 def parquet_sources(folder: Path, files: Sequence[Path]) -> dict[str, Source]:
     """The splits among parquet files, told by the words in their paths below ``folder``.
 
-    Files that name no split are for training where no file is named "train".
+    Files that name no split are for training where no file is named "train". A single file that names none may have a
+    column that does: see ``parquet_file``.
 
     Raises:
         DataError: all files are named as test files.
@@ -52,6 +53,8 @@ def parquet_sources(folder: Path, files: Sequence[Path]) -> dict[str, Source]:
         words = set(re.split(r"[^a-z]+", str(file.relative_to(folder).with_suffix("")).lower()))
         split = next((name for name in (*TRAIN_NAMES, *TEST_NAMES) if name in words), "")
         splits.setdefault("train" if split in TRAIN_NAMES else split, []).append(file)
+    if len(files) == 1 and "" in splits:
+        return parquet_file(*files)
     train = splits.get("train") or splits.get("")
     if not train:
         raise DataError(
