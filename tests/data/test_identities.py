@@ -1,5 +1,6 @@
 """Sets of identities: parts that share nobody, from folders, files and embedded sets."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 from data_pictures import colour, encode, image_set, write_classes
 
-from vitrail.data import hold_out_identities, load_images, require_identities, require_labels, stored_shape
+from vitrail.data import (
+    ImageSet,
+    hold_out_identities,
+    keep_shares,
+    load_images,
+    require_identities,
+    require_labels,
+    stored_shape,
+)
 from vitrail.errors import ConfigError, DataError
 
 PEOPLE = {"Ann": 3, "Bea": 2, "Cid": 5, "Dov": 1, "Eva": 4, "Fay": 2, "Gil": 3}
@@ -160,3 +169,44 @@ def test_the_stored_shape(tmp_path: Path, cache: Path) -> None:
         path.write_bytes(b"no")
     with pytest.raises(DataError, match="no readable image"):
         stored_shape(str(tmp_path / "people"))
+
+
+def of_seven_people() -> ImageSet:
+    return replace(image_set(37), labels=np.arange(37) % 7, classes=tuple("abcdefg"))
+
+
+def test_shares_of_people_and_of_their_images() -> None:
+    images = of_seven_people()
+    assert images.labels is not None
+    assert keep_shares(images, 1.0, 1.0, seed=3) is images
+    before: set[bytes] = set()
+    for share, people in ((0.25, 2), (0.5, 4), (5 / 7, 5), (1.0, 7)):
+        part = keep_shares(images, share, 1.0, seed=3)
+        assert part.labels is not None
+        kept = np.unique(part.labels)
+        assert len(kept) == people
+        assert len(part) == np.isin(images.labels, kept).sum(), "all images of those who stay"
+        pixels = {picture.tobytes() for picture in part.pixels}
+        assert before <= pixels
+        before = pixels
+    counts = np.bincount(images.labels)
+    half = keep_shares(images, 1.0, 0.5, seed=3)
+    assert half.labels is not None
+    assert np.bincount(half.labels).tolist() == [-(-count // 2) for count in counts.tolist()]
+    both = keep_shares(images, 0.5, 0.5, seed=3)
+    kept = {picture.tobytes() for picture in both.pixels}
+    assert kept == {picture.tobytes() for picture in half.pixels} & {
+        picture.tobytes() for picture in keep_shares(images, 0.5, 1.0, seed=3).pixels
+    }
+    assert not np.array_equal(keep_shares(images, 0.5, 1.0, seed=4).labels, keep_shares(images, 0.5, 1.0, seed=3).labels)
+
+
+def test_shares_that_leave_nothing_to_compare() -> None:
+    images = of_seven_people()
+    for people, each in ((0.0, 1.0), (1.5, 1.0), (1.0, -1.0)):
+        with pytest.raises(ConfigError, match="can't be meant: give one above 0, 1 at most"):
+            keep_shares(images, people, each, seed=0)
+    with pytest.raises(DataError, match="there must be two at least"):
+        keep_shares(images, 0.1, 1.0, seed=0)
+    with pytest.raises(DataError, match="one of them with two images"):
+        keep_shares(images, 1.0, 0.1, seed=0)

@@ -2,7 +2,7 @@
 
 from vitrail.data.augment import Augmentation, augment
 from vitrail.data.batches import ImageBatch, ImageBatches, in_order
-from vitrail.data.identities import hold_out_identities, require_identities
+from vitrail.data.identities import hold_out_identities, keep_shares, require_identities
 from vitrail.data.images import ImageSet, hold_out, load_images, require_labels, stored_shape
 from vitrail.data.lfw import IndexPairs, NamedPairs, index_pairs, read_pairs
 from vitrail.data.pixels import denormalise, normalise
@@ -20,6 +20,7 @@ __all__ = [
     "hold_out_identities",
     "in_order",
     "index_pairs",
+    "keep_shares",
     "load_images",
     "normalise",
     "read_pairs",

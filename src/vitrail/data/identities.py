@@ -44,7 +44,7 @@ def hold_out_identities(images: ImageSet, fraction: float, seed: int) -> tuple[I
     """
     labels = require_identities(images)
     present = np.unique(labels)
-    count = int(np.ceil(fraction * len(present) - 1e-9))
+    count = _share(fraction, len(present))
     if not 0 < count < len(present):
         raise ConfigError(
             f"Holding out {fraction} of {len(present):,} identities leaves one side empty: give a fraction between 0 "
@@ -56,3 +56,32 @@ def hold_out_identities(images: ImageSet, fraction: float, seed: int) -> tuple[I
     for side in sides:
         require_identities(side)
     return sides
+
+
+def keep_shares(images: ImageSet, people: float, each: float, seed: int) -> ImageSet:
+    """A smaller set: a share of the identities, and a share of the images of each, both rounded up and drawn by
+    ``seed``. What a smaller share keeps, a larger one keeps too.
+
+    Raises:
+        ConfigError: a share that isn't above 0 and at most 1.
+        DataError: no pairs to compare are left.
+    """
+    for name, share in (("people", people), ("each person's images", each)):
+        if not 0 < share <= 1:
+            raise ConfigError(f"A share of {share} of {name} can't be meant: give one above 0, 1 at most.")
+    if people == each == 1:
+        return images
+    labels = require_identities(images)
+    drawn = np.random.default_rng(derive_seed(seed, "share of identities")).permutation(np.unique(labels))
+    kept = np.zeros(len(labels), dtype=bool)
+    for label in drawn[: _share(people, len(drawn))]:
+        rows = np.flatnonzero(labels == label)
+        order = np.random.default_rng(derive_seed(seed, "share of images", int(label))).permutation(rows)
+        kept[order[: _share(each, len(rows))]] = True
+    smaller = images.subset(np.flatnonzero(kept))
+    require_identities(smaller)
+    return smaller
+
+
+def _share(fraction: float, count: int) -> int:
+    return int(np.ceil(fraction * count - 1e-9))
