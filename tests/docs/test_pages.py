@@ -15,7 +15,7 @@ from vitrail.recipes.presets import MAE
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-OUTSIDE = {"cd", "git", "pip", "python3", "source", ".venv/bin/pip"}
+OUTSIDE = {"cd", "cp", "git", "pip", "python3", "source", ".venv/bin/pip"}
 """Words that begin a command which isn't ours."""
 
 

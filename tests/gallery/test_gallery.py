@@ -1,5 +1,6 @@
 """From photographs to answers, in both places; and everything that isn't an answer is a sentence."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 from gallery_faces import FINGERPRINT, SIZE, SKINS, THRESHOLD, calibration, embed, photograph, portrait
 
 from vitrail.errors import ConfigError, DataError, GalleryError, ModelError, OutputError, VitrailError
-from vitrail.gallery import Box, Choice, Gallery, NoFaceError, SeveralFacesError
+from vitrail.gallery import Answer, Box, Choice, Gallery, NoFaceError, SeveralFacesError
 from vitrail.gallery.store import Enrolment, Person
 
 Open = Callable[..., Gallery]
@@ -211,6 +212,17 @@ def test_clusters_are_people_and_one_photograph_holds_no_person_twice(photos: Pa
     assert len(gallery.cluster(everything, threshold=4.0)) == 2, "the two faces of one photograph stay apart"
     with pytest.raises(NoFaceError, match="empty"):
         gallery.cluster([photos / "empty.png"])
+
+
+def test_the_page_on_consent_computes_as_we_do(root: Path) -> None:
+    """docs/consent.md tells how likely a stranger is given a name; so does every answer."""
+    page = (root / "docs" / "consent.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\d,]+) \| (\d+)% \|$", page, re.MULTILINE)
+    assert len(rows) == 4
+    point = calibration().at(0.001)
+    for faces, chance in rows:
+        answer = Answer(None, 1.0, point, "", Box(0, 0, 1, 1), int(faces.replace(",", "")))
+        assert round(100 * answer.stranger_risk) == int(chance)
 
 
 def test_an_address_of_no_known_kind(tmp_path: Path) -> None:
