@@ -18,10 +18,11 @@ from vitrail.faces.mining import Mining
 from vitrail.faces.networks import NETWORKS
 from vitrail.recipes import evaluate, faces
 from vitrail.recipes.evaluate import EvaluateRecipe
-from vitrail.recipes.evaluate_faces import people_of, raw_pixels
+from vitrail.recipes.evaluate_faces import raw_pixels
 from vitrail.recipes.events import Event, Note, ignore
 from vitrail.recipes.export import ExportRecipe
 from vitrail.recipes.export import run as export
+from vitrail.recipes.face_measures import people_of
 from vitrail.recipes.face_model import FaceConfig, build_network
 from vitrail.recipes.faces import FacesRecipe
 from vitrail.recipes.probe import run as probe
@@ -295,7 +296,7 @@ def test_what_a_face_network_is_not_for(run_folder: Path, tmp_path: Path, mae_ru
             wrong()
     with pytest.raises(DataError, match="glyphs has other classes to test on than to train on"):
         train_vit(ViTRecipe(run=tmp_path / "run", data="glyphs"))
-    with pytest.raises(ConfigError, match=r"is no face network, and --pairs and --mirror are for those only"):
+    with pytest.raises(ConfigError, match="no face network, and --pairs, --mirror and --harmonic-with are for those"):
         evaluate.run(EvaluateRecipe(mae_run, mirror=True))
 
 

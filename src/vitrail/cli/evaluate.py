@@ -67,6 +67,23 @@ def _show_faces(figures: Mapping[str, Any], screen: Screen) -> None:
         f"of {figures['people']:,} people, {figures['images']:,} test images)"
     )
 
+    if "harmonic" in figures:
+        screen.say("")
+        _show_generations(figures["harmonic"], screen)
+
+
+def _show_generations(harmonic: Mapping[str, Any], screen: Screen) -> None:
+    """A row a comparison of two networks' embeddings."""
+    fars = list(harmonic["v2-v2"]["val_at_far"])
+    rows = []
+    for name in ("v1-v1", "v1-v2", "v2-v2"):
+        vals = [harmonic[name]["val_at_far"].get(far) for far in fars]
+        cells = ["-" if at is None else _with_error(at["val"], at["standard_error"]) for at in vals]
+        rows.append([name, *cells, f"{harmonic[name]['auc']:.4f}", f"{harmonic[name]['eer']:.1%}"])
+    screen.table(["compared", *(f"VAL at FAR {far}" for far in fars), "AUC", "EER"], rows)
+    how = "which this one was trained to be harmonic with" if harmonic["trained_for_it"] else "as it is"
+    screen.say(f"(v1: {harmonic['with']}, {how}; v2: this one)")
+
 
 def _with_error(value: float, error: float) -> str:
     return f"{100 * value:.1f} ± {100 * error:.1f}%"

@@ -3,7 +3,7 @@
 from vitrail.data.augment import Augmentation, augment
 from vitrail.data.batches import ImageBatch, ImageBatches, in_order
 from vitrail.data.identities import hold_out_identities, keep_shares, require_identities
-from vitrail.data.images import ImageSet, hold_out, load_images, require_labels, stored_shape
+from vitrail.data.images import ImageSet, hold_out, load_images, require_labels, stored_format, stored_shape
 from vitrail.data.lfw import IndexPairs, NamedPairs, index_pairs, read_pairs
 from vitrail.data.pixels import denormalise, normalise
 
@@ -26,5 +26,6 @@ __all__ = [
     "read_pairs",
     "require_identities",
     "require_labels",
+    "stored_format",
     "stored_shape",
 ]

@@ -12,6 +12,7 @@ from typing import BinaryIO, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from vitrail.data.building import TEST_FRACTION, Options, build_entry
 from vitrail.data.cache import cache_root, open_or_build, output_errors
@@ -173,11 +174,24 @@ def stored_shape(data: str) -> tuple[int, int, int]:
     Raises:
         DataError: the data isn't there, or has no readable image.
     """
+    image = _first_image(data)
+    return natural_channels(image), image.height, image.width
+
+
+def stored_format(data: str) -> str:
+    """The format of the first image as Pillow calls it, "JPEG" or "PNG"; "" for one that is drawn.
+
+    Raises:
+        DataError: the data isn't there, or has no readable image.
+    """
+    return _first_image(data).format or ""
+
+
+def _first_image(data: str) -> Image.Image:
     source = find_sources(str(data))["train"]
     for example in source.read().examples:
         with contextlib.suppress(UnreadableImageError):
-            image = open_image(example.image, example.name)
-            return natural_channels(image), image.height, image.width
+            return open_image(example.image, example.name)
     raise DataError(f"Nothing can be read from {source.where}: it has no readable image; add images.")
 
 

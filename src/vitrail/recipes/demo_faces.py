@@ -77,8 +77,8 @@ def _cluster(folder: Path, figures: Mapping[str, Any]) -> FacesPart:
     from vitrail.faces.agreement import bcubed
     from vitrail.faces.clustering import choose_threshold, cluster
     from vitrail.faces.sheets import contact_sheet, png
-    from vitrail.recipes.evaluate_faces import people_of
     from vitrail.recipes.events import ignore
+    from vitrail.recipes.face_measures import people_of
     from vitrail.recipes.results import write_bytes
     from vitrail.recipes.runs import open_run
 

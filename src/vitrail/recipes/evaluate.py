@@ -38,6 +38,9 @@ class EvaluateRecipe:
     (default: lfw_protocol/pairsDevTest.txt beside the data, if it is there)."""
     mirror: bool = False
     """Of a face network: average each embedding with that of the mirrored image; not for letters."""
+    harmonic_with: Path | None = None
+    """Of a face network: also compare its embeddings with those of this older one's run
+    (default: the one that it was trained to be harmonic with)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """"auto": a GPU if there is one."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
@@ -77,10 +80,10 @@ def run(recipe: EvaluateRecipe, report: Report = ignore) -> Evaluation:
 
 
 def _evaluate_images(run: "Run", recipe: EvaluateRecipe, report: Report) -> tuple[dict[str, Any], tuple[Path, ...]]:
-    if recipe.pairs is not None or recipe.mirror:
+    if recipe.pairs is not None or recipe.mirror or recipe.harmonic_with is not None:
         raise ConfigError(
-            f"{run.folder} is no face network, and --pairs and --mirror are for those only: leave them out, or name "
-            "the folder of a 'vitrail train faces' run."
+            f"{run.folder} is no face network, and --pairs, --mirror and --harmonic-with are for those only: leave "
+            "them out, or name the folder of a 'vitrail train faces' run."
         )
     images = images_of(run, recipe.data, "test", report)
     report(Note(f"evaluating {recipe.run} on the {len(images):,} test images of {images.name}"))

@@ -5,6 +5,9 @@ AUC and equal error rate on it, by LFW's protocol. Beside the network stand, on 
 untrained and the pixels themselves. What ``calibration.json`` says, whoever uses the network can rely on: up to which
 distance two images may be taken for one person, at which rate of mistakes. It is for single images: averages with their
 mirror images have distances of their own.
+
+Beside an older network v1 (``--harmonic-with``), embeddings of the two are compared with each other: v1-v1, v1-v2,
+v2-v2 (the paper's appendix, figure 8).
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,20 +24,19 @@ from vitrail.data import (
     IndexPairs,
     in_order,
     index_pairs,
-    load_images,
     read_pairs,
     require_identities,
-    stored_shape,
 )
-from vitrail.errors import DataError
 from vitrail.faces.calibration import NAME, RATES, calibrate
 from vitrail.faces.pairs import KEEP, AllPairs, compare_all
 from vitrail.faces.protocols import lfw_accuracy
 from vitrail.faces.statistics import distance_histograms
 from vitrail.faces.verification import auc, eer
 from vitrail.nn.randomness import derive_seed
+from vitrail.recipes.evaluate_harmonic import compare_generations, embed_people, mixed_figures, older_of
 from vitrail.recipes.events import Note, Report
-from vitrail.recipes.face_pictures import distances_png
+from vitrail.recipes.face_measures import curve_figures, people_of
+from vitrail.recipes.face_pictures import distances_png, roc_png
 from vitrail.recipes.inference import BATCH, embeddings_of, inferring
 from vitrail.recipes.results import write_bytes
 from vitrail.recipes.runs import build_model
@@ -73,15 +75,23 @@ def evaluate(opened: "Run", recipe: "EvaluateRecipe", report: Report) -> tuple[d
     # Of the different-person pairs as many as the highest rate accepts, and half as many again for its error.
     keep = max(KEEP, int(0.75 * max(RATES) * len(images) ** 2))
     shown = slice(None, None, -(-len(images) // DRAWN))
+    own = None
     for name, embeddings in _subjects(opened, images, recipe):
         found[name] = figures = _figures(compare_all(embeddings, labels, keep=keep), embeddings, pairs)
         histograms[name] = distance_histograms(embeddings[shown], labels[shown])
-        if name == "trained" and not recipe.mirror:
-            files.append(_calibrated(opened, images, embeddings))
+        if name == "trained":
+            own = embeddings
+            if not recipe.mirror:
+                files.append(_calibrated(opened, images, embeddings))
         report(Note(f"{name}: {_in_words(figures)}"))
     thresholds = {f"FAR {far}": at["threshold"] for far, at in found["trained"]["val_at_far"].items()}
     title = f"{len(images):,} test images of {images.name}"
     files.insert(0, write_bytes(opened.folder / "distances.png", distances_png(histograms, title, thresholds)))
+    older, mixed = older_of(opened, recipe, report), {}
+    if older is not None and own is not None:
+        mixed = compare_generations(own, embed_people(older, images, recipe, report), labels)
+        curves = {name: compared.roc() for name, compared in mixed.items()}
+        files.append(write_bytes(opened.folder / "harmonic.png", roc_png(curves, title)))
     return {
         "data": images.name,
         "fingerprint": images.fingerprint,
@@ -91,22 +101,8 @@ def evaluate(opened: "Run", recipe: "EvaluateRecipe", report: Report) -> tuple[d
         "mirrored": recipe.mirror,
         **found.pop("trained"),
         "beside": found,
+        **({} if older is None else {"harmonic": mixed_figures(opened, older, mixed)}),
     }, tuple(files)
-
-
-def people_of(opened: "Run", data: str | None, report: Report) -> ImageSet:
-    """The test part of a face run's identities, or of others, fitted to its network."""
-    name, side = data or opened.data, min(opened.image_size)
-    images = load_images(
-        name,
-        "test",
-        image_size=None if stored_shape(name)[1:] == opened.image_size else side,
-        channels=opened.channels,
-        corrupt=opened.options.get("corrupt", "refuse"),
-        report=lambda line: report(Note(line)),
-        identities=True,
-    )
-    return opened.feed(images)
 
 
 def quick_figures(
@@ -167,26 +163,7 @@ def _pairs(recipe: "EvaluateRecipe", images: ImageSet) -> IndexPairs | None:
 
 
 def _figures(compared: AllPairs, embeddings: Float[Tensor, "n d"], pairs: IndexPairs | None) -> dict[str, Any]:
-    curve = compared.roc()
-    figures: dict[str, Any] = {
-        "same_pairs": len(compared.same.distances),
-        "different_pairs": compared.different_pairs,
-        "auc": curve.area(),
-        "eer": curve.equal_error_rate(),
-        "val_at_far": {},
-    }
-    for far in RATES:
-        try:
-            at = compared.at_far(far)
-        except DataError:  # too few different people for so small a rate
-            continue
-        figures["val_at_far"][f"{far:g}"] = {
-            "val": at.val.value,
-            "standard_error": at.val.standard_error,
-            "interval": list(at.interval()),
-            "threshold": at.threshold.value,
-            "threshold_interval": [at.threshold.low, at.threshold.high],
-        }
+    figures = curve_figures(compared)
     if pairs is not None:
         same = torch.from_numpy(pairs.same)
         apart = (embeddings[torch.from_numpy(pairs.first)] - embeddings[torch.from_numpy(pairs.second)]).square().sum(1)

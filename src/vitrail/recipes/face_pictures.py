@@ -1,14 +1,19 @@
-"""A picture of what a face network has learned: how far apart images of one person are, and of two."""
+"""Pictures of what a face network has learned: how far apart images of one person are, and of two; and its ROC."""
 
 import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import torch
+
 from vitrail.faces.statistics import DistanceHistograms
+from vitrail.faces.verification import Roc
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+COLOURS = ("#777777", "#e07b00", "#1f77b4", "#2a9d5c")
 SAME, OTHER, INK = "#1f77b4", "#e07b00", "#222222"
 
 
@@ -45,6 +50,39 @@ def distances_png(
     if title:
         figure.suptitle(title, fontsize=10, color=INK)
     return _png(figure)
+
+
+def roc_png(curves: Mapping[str, Roc], title: str = "", lowest: float = 1e-5) -> bytes:
+    """VAL over FAR, the latter from ``lowest`` on and in powers of ten.
+
+    Args:
+        curves: by name.
+        title: written above.
+        lowest: FAR at the left edge.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.4), dpi=110, layout="constrained")
+    draw_rocs(figure.add_subplot(), curves, lowest)
+    if title:
+        figure.suptitle(title, fontsize=10, color=INK)
+    return _png(figure)
+
+
+def draw_rocs(axes: "Axes", curves: Mapping[str, Roc], lowest: float = 1e-5) -> None:
+    """The same into a panel of another figure."""
+    fars = torch.logspace(float(torch.tensor(lowest).log10()), 0, 400, dtype=torch.float64)
+    for (name, curve), colour in zip(curves.items(), COLOURS, strict=False):
+        # The best that is reached at no more than each rate.
+        vals = curve.val[torch.searchsorted(curve.far, fars, right=True) - 1]
+        axes.plot(fars.numpy(), vals.numpy(), color=colour, label=name, linewidth=1.6)
+    axes.set_xscale("log")
+    axes.set_xlim(lowest, 1)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("FAR: different people accepted")
+    axes.set_ylabel("VAL: pairs of one person accepted")
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.legend(fontsize=8, frameon=False, loc="upper left")
 
 
 def _png(figure: "Figure") -> bytes:

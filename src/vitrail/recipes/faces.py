@@ -2,6 +2,7 @@
 
 The objective is the triplet loss over the whole batch. One step is read in four files: this one, ``faces/batches.py``
 (who meets in a batch), ``faces/caching.py`` (the batch through the network) and ``faces/triplets.py`` (the loss).
+``harmonic.py`` beside this one is for embeddings that compare with those of an older network.
 
 Where we differ from the paper: AdamW with warm-up in place of AdaGrad, batches that fit a small set, augmentation.
 """
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from vitrail.data import ImageBatches, ImageSet
     from vitrail.recipes.face_model import FaceConfig
+    from vitrail.recipes.harmonic import Older
     from vitrail.recipes.runs import Run
     from vitrail.recipes.training import Job, RunSummary, TrainingImages
 
@@ -54,7 +56,17 @@ class FacesRecipe(ShapeOptions, AugmentationOptions, TrainingOptions):  # shown 
     """Shape of a vit: digits, fast, course, tiny, small, base or large
     (default: digits for images under 16 pixels, fast under 128, else small)."""
     init: Path | None = None
-    """Start from the encoder of this masked autoencoder's run, which makes the network a vit."""
+    """Start from the encoder of this masked autoencoder's run, which makes the network a vit, or from this face
+    network's run."""
+    harmonic_with: Path | None = None
+    """Make embeddings that compare with those of this older face network's run (FaceNet's harmonic embeddings), so that
+    what it has embedded need not be embedded anew; give --init a new network that was trained by itself."""
+    head_epochs: int = 5
+    """With --harmonic-with and --init: epochs before the others, in which a fresh embedding layer is trained alone."""
+    people_share: float = 1.0
+    """Share of the training people to train on, drawn by the seed: what would more people bring?"""
+    images_share: float = 1.0
+    """Share of the training images of each person to train on, rounded up, drawn by the seed."""
     embedding_dim: int = 128
     """Numbers in an embedding."""
     margin: float = 0.2
@@ -80,27 +92,37 @@ def run(recipe: FacesRecipe, report: Report = ignore) -> "RunSummary":
         VitrailError: an option, the data, the folder or the start can't be used, or the network collapsed; the text
             says what to do.
     """
+    from vitrail.recipes.evaluate import EvaluateRecipe
+    from vitrail.recipes.evaluate import run as evaluate
+
+    trained = train(recipe, report)
+    if not trained.finished:
+        return trained
+    tested = evaluate(EvaluateRecipe(trained.folder, device=recipe.device, precision=recipe.precision), report)
+    return replace(trained, evaluation=tested.figures, pictures=tested.files)
+
+
+def train(recipe: FacesRecipe, report: Report = ignore) -> "RunSummary":
+    """As ``run``, but without the test at the end."""
     import torch
 
     from vitrail.nn.randomness import derive_seed
-    from vitrail.recipes.evaluate import EvaluateRecipe
-    from vitrail.recipes.evaluate import run as evaluate
+    from vitrail.recipes.harmonic import begin_anew, open_older
     from vitrail.recipes.runs import open_run
     from vitrail.recipes.training import RunSummary, carry_out, count_parameters
 
     start = None if recipe.init is None else open_run(recipe.init)
     recipe = settle(recipe, start)
     images = open_people(recipe, start, report)
+    older = None if recipe.harmonic_with is None else open_older(recipe.harmonic_with, recipe, images, report)
     torch.manual_seed(derive_seed(recipe.seed, "start"))
     config = configure(recipe, images.train, start)
     model = build(config, start)
-    job = plan(recipe, config, model, images)
+    job, parameters = plan(recipe, config, model, images, older), count_parameters(model)
+    if older is not None and start is not None and not begin_anew(recipe, config, model, images, older, report):
+        return RunSummary(job.folder, "faces", parameters, False, 0.0, {}, {}, ())
     finished, seconds, metrics = carry_out(job, recipe, report)
-    parameters = count_parameters(model)
-    if not finished:
-        return RunSummary(job.folder, "faces", parameters, False, seconds, metrics, {}, ())
-    tested = evaluate(EvaluateRecipe(job.folder, device=recipe.device, precision=recipe.precision), report)
-    return RunSummary(job.folder, "faces", parameters, True, seconds, metrics, tested.figures, tested.files)
+    return RunSummary(job.folder, "faces", parameters, finished, seconds, metrics, {}, ())
 
 
 def settle(recipe: FacesRecipe, start: "Run | None") -> FacesRecipe:
@@ -111,18 +133,21 @@ def settle(recipe: FacesRecipe, start: "Run | None") -> FacesRecipe:
         ModelError: a shape beside a start that has one.
     """
     from vitrail.data import stored_shape
-    from vitrail.recipes.face_model import table_of
+    from vitrail.recipes.face_model import FaceConfig, table_of
 
     if start is not None:
-        if recipe.network not in ("vit", FacesRecipe.network):
-            raise ConfigError(f"--init starts from a vit, and --network is {recipe.network}: leave one of them out.")
+        network = start.config.network if isinstance(start.config, FaceConfig) else "vit"
+        if recipe.network not in (network, FacesRecipe.network):
+            raise ConfigError(
+                f"--init starts from a {network}, and --network is {recipe.network}: leave one of them out."
+            )
         if recipe.preset is not None or recipe.shape():
             raise ModelError(
                 f"a shape was asked for, but with --init it is that of {start.folder}: leave --preset and its changes "
                 "out."
             )
         side, channels = min(start.image_size), start.channels
-        recipe = replace(recipe, network="vit")
+        recipe = replace(recipe, network=network)  # type: ignore[arg-type]
     elif recipe.network == "vit":
         side, channels = min(stored_shape(recipe.data)[1:]), 3
     else:
@@ -138,8 +163,11 @@ def settle(recipe: FacesRecipe, start: "Run | None") -> FacesRecipe:
 
 
 def open_people(recipe: FacesRecipe, start: "Run | None", report: Report) -> "TrainingImages":
-    """The recipe's images, some people held out; the test part is opened too, so that a shared person shows at once."""
-    from vitrail.data import hold_out_identities, load_images, require_identities, stored_shape
+    """The recipe's images, some people held out; the test part is opened too, so that a shared person shows at once.
+
+    The same rows for every start, though in the size and channels of each.
+    """
+    from vitrail.data import hold_out_identities, keep_shares, load_images, require_identities, stored_shape
     from vitrail.recipes.training import TrainingImages
 
     def part(split: Literal["train", "test"]) -> "ImageSet":
@@ -161,9 +189,10 @@ def open_people(recipe: FacesRecipe, start: "Run | None", report: Report) -> "Tr
     require_identities(part("test"))
     if train.skipped:
         report(Note(f"left out {len(train.skipped)} damaged images: {', '.join(train.skipped[:5])}"))
-    if not recipe.validation:
-        return TrainingImages(train, None)
-    return TrainingImages(*hold_out_identities(train, recipe.validation, recipe.seed))
+    validation = None
+    if recipe.validation:
+        train, validation = hold_out_identities(train, recipe.validation, recipe.seed)
+    return TrainingImages(keep_shares(train, recipe.people_share, recipe.images_share, recipe.seed), validation)
 
 
 def configure(recipe: FacesRecipe, images: "ImageSet", start: "Run | None") -> "FaceConfig":
@@ -172,7 +201,9 @@ def configure(recipe: FacesRecipe, images: "ImageSet", start: "Run | None") -> "
     from vitrail.recipes.presets import vit_config
 
     encoder = None
-    if start is not None:
+    if start is not None and isinstance(start.config, FaceConfig):
+        encoder = start.config.encoder and replace(start.config.encoder, drop_path=recipe.drop_path)
+    elif start is not None:
         encoder = replace(start.encoder.config, classes=0, final_norm=True, drop_path=recipe.drop_path)
     elif recipe.network == "vit":
         encoder = vit_config(recipe.preset, images.image_size, images.channels, 0, recipe)
@@ -187,7 +218,12 @@ def build(config: "FaceConfig", start: "Run | None") -> "nn.Module":
     from vitrail.recipes.vit import classifier_from
 
     model = build_network(config)
-    if start is not None:
+    if start is not None and start.kind == "faces":
+        fresh = model.state_dict()
+        # Of another size, the embedding layer begins anew.
+        own = {name: old for name, old in start.model.state_dict().items() if old.shape == fresh[name].shape}
+        model.load_state_dict({**fresh, **own})
+    elif start is not None:
         assert isinstance(model, FaceTransformer)
         assert config.encoder is not None
         learned = classifier_from(start.encoder, 0, drop_path=config.encoder.drop_path)
@@ -195,9 +231,16 @@ def build(config: "FaceConfig", start: "Run | None") -> "nn.Module":
     return model
 
 
-def plan(recipe: FacesRecipe, config: "FaceConfig", model: "nn.Module", images: "TrainingImages") -> "Job":
+def plan(
+    recipe: FacesRecipe,
+    config: "FaceConfig",
+    model: "nn.Module",
+    images: "TrainingImages",
+    older: "Older | None" = None,
+) -> "Job":
     """What is trained on whom, and how it is looked at."""
     from vitrail.faces.caching import triplet_objective
+    from vitrail.faces.harmonic import harmonic_objective
     from vitrail.recipes.training import Job
 
     augmentation = recipe.augmentation()
@@ -237,16 +280,18 @@ def plan(recipe: FacesRecipe, config: "FaceConfig", model: "nn.Module", images: 
 
         draw_distances(module, images.train if validation is None else validation, path, recipe.device)
 
+    chunk, patience = -(-recipe.batch_size // (processes * recipe.micro_batches)), recipe.patience
+    margin, mining = recipe.margin, recipe.mining
+    if older is None:
+        objective = triplet_objective(model, margin=margin, mining=mining, chunk=chunk, patience=patience)
+    else:
+        objective = harmonic_objective(
+            model, older.of_batch, margin=margin, mining=mining, chunk=chunk, patience=patience
+        )
     return Job(
         "faces",
         config,
-        triplet_objective(
-            model,
-            margin=recipe.margin,
-            mining=recipe.mining,
-            chunk=-(-recipe.batch_size // (processes * recipe.micro_batches)),
-            patience=recipe.patience,
-        ),
+        objective,
         images.train,
         augmentation,
         recipe.folder("faces"),
@@ -254,4 +299,5 @@ def plan(recipe: FacesRecipe, config: "FaceConfig", model: "nn.Module", images: 
         picture=draw,
         layer_decay=recipe.layer_decay,
         batches=batches,
+        facts={} if older is None else {"harmonic": older.facts()},
     )

@@ -55,7 +55,8 @@ class HarmonicOptions:
     """Which other networks' vectors may be compared with."""
 
     harmonic_with: tuple[Path, ...] = ()
-    """Folders of runs that this one was trained to be harmonic with; a gallery of theirs is then open to it."""
+    """Folders of runs whose vectors may be compared with this one's, beside the one it was trained to be harmonic with:
+    a gallery of theirs is open to it."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,8 @@ def open_gallery(where: str | Path, run: "str | Path | Run", *, harmonic_with: S
     Args:
         where: a folder, or ``postgresql://[user@]host/base[?schema=NAME]``.
         run: a face network's run, or its folder; its ``calibration.json`` counts, if there is one.
-        harmonic_with: folders of runs whose vectors may be compared with this one's.
+        harmonic_with: folders of runs whose vectors may be compared with this one's, beside the one that it was trained
+            to be harmonic with.
 
     Raises:
         VitrailError: the run is no face network's, or the gallery can't be used with it.
@@ -169,6 +171,8 @@ def open_gallery(where: str | Path, run: "str | Path | Run", *, harmonic_with: S
     opened = require_faces(run)
     reader = reader_of(opened)
     others = [require_faces(other).model_fingerprint for other in harmonic_with]
+    if opened.harmonic_with is not None:
+        others.append(opened.harmonic_with)
     return Gallery(
         where,
         reader.embed,

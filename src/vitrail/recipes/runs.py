@@ -74,6 +74,8 @@ class Run:
         mean: per channel, of pixels / 255; images are normalised by it.
         std: likewise.
         options: the recipe's options, as plain values.
+        harmonic_with: of a face network trained so that its embeddings compare with an older one's: the older one's
+            ``model_fingerprint``.
     """
 
     folder: Path
@@ -86,6 +88,7 @@ class Run:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     options: Mapping[str, Any]
+    harmonic_with: str | None = None
 
     @property
     def encoder(self) -> ViT:
@@ -275,6 +278,7 @@ def open_run(path: str | Path) -> Run:
             tuple(images["mean"]),
             tuple(images["std"]),
             config["recipe"],
+            config.get("harmonic", {}).get("fingerprint"),
         )
     except (KeyError, TypeError) as error:
         raise CheckpointError(

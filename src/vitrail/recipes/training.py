@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,8 @@ class Job:
     labels: bool = True
     batches: Callable[[int, int], ImageBatches] | None = None
     """(rank, processes) → batches of another kind than epochs of the images."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What else decides what is learned, for ``config.json``."""
 
 
 def carry_out(job: Job, options: TrainingOptions, report: Report) -> tuple[bool, float, Mapping[str, float]]:
@@ -108,7 +110,7 @@ def carry_out(job: Job, options: TrainingOptions, report: Report) -> tuple[bool,
         evaluate=job.evaluate,
         picture=job.picture,
         report=report,
-        describe=describe(job.kind, job.config, job.images, asdict(options)),
+        describe={**describe(job.kind, job.config, job.images, asdict(options)), **job.facts},
     )
     return result.finished, result.seconds, result.metrics
 
