@@ -24,10 +24,10 @@ import torch.nn.functional as F
 from references import FacebookMAE, timm_vision_transformer
 from torch import Tensor, nn
 
+from vitrail.nn.renaming import carry_there
 from vitrail.vision import MAEConfig, MaskedAutoencoder, ViT, ViTConfig
 from vitrail.vision.convert import from_huggingface, from_mae, from_timm, huggingface_rules, to_mae, to_timm
 from vitrail.vision.huggingface import published_name
-from vitrail.vision.renaming import carry_there
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 

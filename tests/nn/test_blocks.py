@@ -6,7 +6,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitrail.nn.attention import MultiHeadAttention, causal_mask
-from vitrail.nn.blocks import DecoderBlock, EncoderBlock, FeedForward, Norm, Residual, activate, make_norm
+from vitrail.nn.blocks import (
+    BlockConfig,
+    DecoderBlock,
+    EncoderBlock,
+    FeedForward,
+    Norm,
+    Residual,
+    activate,
+    make_norm,
+)
 
 DIM, HEADS, HIDDEN, EPS = 21, 3, 29, 1e-3  # a large epsilon, so that one that is ignored shows
 
@@ -56,7 +65,7 @@ def gradients(module: nn.Module, parts: dict[str, MultiHeadAttention | nn.Module
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
 @pytest.mark.parametrize("causal", [True, False])
 def test_encoder_block_is_pytorchs(norm_first: bool, activation: str, causal: bool) -> None:
-    ours = EncoderBlock(DIM, HEADS, HIDDEN, norm_first=norm_first, activation=activation, eps=EPS)  # type: ignore[arg-type]
+    ours = EncoderBlock(BlockConfig(DIM, HEADS, HIDDEN, norm_first=norm_first, activation=activation, eps=EPS))  # type: ignore[arg-type]
     theirs = nn.TransformerEncoderLayer(
         DIM, HEADS, HIDDEN, 0.0, activation, layer_norm_eps=EPS, batch_first=True, norm_first=norm_first
     )
@@ -87,7 +96,7 @@ def test_encoder_block_is_pytorchs(norm_first: bool, activation: str, causal: bo
 @pytest.mark.parametrize("norm_first", [True, False])
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
 def test_decoder_block_is_pytorchs(norm_first: bool, activation: str) -> None:
-    ours = DecoderBlock(DIM, HEADS, HIDDEN, norm_first=norm_first, activation=activation, eps=EPS)  # type: ignore[arg-type]
+    ours = DecoderBlock(BlockConfig(DIM, HEADS, HIDDEN, norm_first=norm_first, activation=activation, eps=EPS))  # type: ignore[arg-type]
     theirs = nn.TransformerDecoderLayer(
         DIM, HEADS, HIDDEN, 0.0, activation, layer_norm_eps=EPS, batch_first=True, norm_first=norm_first
     )
@@ -120,7 +129,7 @@ def test_decoder_block_is_pytorchs(norm_first: bool, activation: str) -> None:
 
 @pytest.mark.parametrize("norm_first", [True, False])
 def test_without_self_attention_positions_do_not_see_each_other(norm_first: bool) -> None:
-    block = DecoderBlock(DIM, HEADS, HIDDEN, memory_dim=13, self_attention=False, norm_first=norm_first)
+    block = DecoderBlock(BlockConfig(DIM, HEADS, HIDDEN, norm_first=norm_first), memory_dim=13, self_attention=False)
     x, memory = torch.randn(2, 5, DIM), torch.randn(2, 7, 13)
     changed = x.clone()
     changed[:, 2] += 1
@@ -136,7 +145,8 @@ def test_gated_activations_multiply_a_gate_with_a_value() -> None:
     gate, value = x[:, :11], x[:, 11:]
     torch.testing.assert_close(activate(x, "swiglu"), gate * torch.sigmoid(gate) * value)
     torch.testing.assert_close(activate(x, "geglu"), F.gelu(gate) * value)
-    network = FeedForward(7, 11, "swiglu")
+    torch.testing.assert_close(activate(x, "geglu_tanh"), F.gelu(gate, approximate="tanh") * value)
+    network = FeedForward(BlockConfig(7, 1, 11, activation="swiglu"))
     assert network.up.weight.shape == (22, 7)
     assert network.down.weight.shape == (7, 11)
     assert network(torch.randn(2, 3, 7)).shape == (2, 3, 7)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from vitrail.nn.attention import MultiHeadAttention
-from vitrail.nn.blocks import EncoderBlock
+from vitrail.nn.blocks import BlockConfig, EncoderBlock
 from vitrail.nn.cost import count_weights, multiply_adds
 
 
@@ -38,7 +38,7 @@ class Tower(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Linear(3, 14)
-        self.blocks = nn.ModuleList(EncoderBlock(14, 7, 11) for _ in range(2))
+        self.blocks = nn.ModuleList(EncoderBlock(BlockConfig(14, 7, 11)) for _ in range(2))
         self.blocks_head = nn.Linear(14, 14)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

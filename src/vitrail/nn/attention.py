@@ -19,6 +19,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from vitrail.nn.cache import GrowingKeyValues, KeyValues
+
 Path = Literal["auto", "fused", "explicit"]
 
 SHORT = 512
@@ -180,23 +182,38 @@ class MultiHeadAttention(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "b q d"],
-        memory: Float[Tensor, "b k e"] | None = None,
+        memory: Float[Tensor, "b k e"] | KeyValues | None = None,
         *,
         mask: Tensor | None = None,
         causal: bool = False,
+        cache: GrowingKeyValues | None = None,
     ) -> Float[Tensor, "b q d"]:
-        """Attend from ``x`` to ``memory`` (cross-attention) or to itself; ``mask`` as in ``attention``."""
+        """Attend from ``x`` to ``memory`` (cross-attention) or to itself; ``mask`` as in ``attention``.
+
+        Args:
+            x: where queries come from.
+            memory: where keys and values come from, or these (``project``); ``x`` unless given.
+            mask: over all keys, those in the cache included.
+            causal: as in ``attention``; the last query sees all.
+            cache: keys and values of earlier positions, which ``x`` attends to as well and adds its own to.
+        """
         if memory is None:
             q, k, v = self._heads(self.qkv(x), 3)
+            if cache is not None:
+                k, v = cache.append(k, v)
         else:
             (q,) = self._heads(self.q(x), 1)
-            k, v = self._heads(self.kv(memory), 2)
+            k, v = memory if isinstance(memory, KeyValues) else self.project(memory)
         dropout = self.dropout if self.training else 0.0
         out = attention(
             q, k, v, mask=mask, causal=causal, scale=self.scale, dropout=dropout, path=self.path, tap=self.tap
         )
         merged: Tensor = self.out(rearrange(out, "b h n d -> b n (h d)"))
         return merged
+
+    def project(self, memory: Float[Tensor, "b s e"]) -> KeyValues:
+        """The keys and values of a memory, which any number of queries may then attend to."""
+        return KeyValues(*self._heads(self.kv(memory), 2))
 
     def _heads(self, x: Float[Tensor, "b n phd"], parts: int) -> list[Float[Tensor, "b h n d"]]:
         """Cut a projection into its parts and heads.

@@ -8,6 +8,7 @@ The numbers are those of ``torch.nn.TransformerEncoderLayer`` and ``TransformerD
 (``tests/nn/test_blocks.py``); drop-path (Huang et al. 2016) is the one addition.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -16,11 +17,46 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vitrail.nn.attention import MultiHeadAttention
+from vitrail.nn.cache import GrowingKeyValues, KeyValues
 
-Activation = Literal["gelu", "gelu_tanh", "relu", "swiglu", "geglu"]
+Activation = Literal["gelu", "gelu_tanh", "relu", "swiglu", "geglu", "geglu_tanh"]
 Norm = Literal["layer", "rms"]
 
-GATED = ("swiglu", "geglu")
+GATED = ("swiglu", "geglu", "geglu_tanh")
+
+
+@dataclass(frozen=True)
+class BlockConfig:
+    """The shape of a block."""
+
+    dim: int
+    """Width of the residual stream."""
+    heads: int
+    """Attention heads."""
+    hidden: int
+    """Width of the feed-forward network between its two maps."""
+    norm_first: bool = True
+    """Pre-norm (True) or post-norm (False)."""
+    norm: Norm = "layer"
+    """LayerNorm or RMSNorm."""
+    activation: Activation = "gelu"
+    """Of the feed-forward network."""
+    eps: float = 1e-5
+    """What the norms add to the variance."""
+    bias: bool = True
+    """Whether the linear maps have biases."""
+    head_dim: int | None = None
+    """Width of a head (default: dim / heads)."""
+    scale: float | None = None
+    """Factor of the attention's logits (default: 1/sqrt(head_dim))."""
+    dropout: float = 0.0
+    """On what either branch adds to the residual stream, while training."""
+    attention_dropout: float = 0.0
+    """On the attention weights."""
+    hidden_dropout: float = 0.0
+    """Inside the feed-forward network."""
+    drop_path: float = 0.0
+    """Probability with which an example skips a branch."""
 
 
 def make_norm(kind: Norm, dim: int, eps: float) -> nn.Module:
@@ -43,23 +79,24 @@ def activate(x: Tensor, kind: Activation) -> Tensor:
         case "geglu":
             gate, value = x.chunk(2, dim=-1)
             return F.gelu(gate) * value
+        case "geglu_tanh":
+            gate, value = x.chunk(2, dim=-1)
+            return F.gelu(gate, approximate="tanh") * value
 
 
 class FeedForward(nn.Module):
     """Two linear maps with an activation between (Attention Is All You Need, equation 2).
 
-    Args:
-        hidden: width between the two maps; a gated activation computes twice as many and multiplies them.
+    A gated activation computes twice the hidden width and multiplies the halves.
     """
 
-    def __init__(
-        self, dim: int, hidden: int, activation: Activation = "gelu", *, bias: bool = True, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, config: BlockConfig) -> None:
         super().__init__()
-        self.activation: Activation = activation
-        self.dropout = dropout
-        self.up = nn.Linear(dim, 2 * hidden if activation in GATED else hidden, bias=bias)
-        self.down = nn.Linear(hidden, dim, bias=bias)
+        self.activation: Activation = config.activation
+        self.dropout = config.hidden_dropout
+        wide = 2 * config.hidden if config.activation in GATED else config.hidden
+        self.up = nn.Linear(config.dim, wide, bias=config.bias)
+        self.down = nn.Linear(config.hidden, config.dim, bias=config.bias)
 
     def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
         """Each position on its own."""
@@ -86,36 +123,16 @@ class Residual(nn.Module):
 
 
 class EncoderBlock(nn.Module):
-    """Self-attention, then a feed-forward network.
+    """Self-attention, then a feed-forward network."""
 
-    Args:
-        hidden: width of the feed-forward network between its two maps.
-        norm_first: pre-norm (True) or post-norm (False).
-        dropout: on the attention weights, inside the feed-forward network and on both residual branches.
-        drop_path: probability with which an example skips a branch, while training.
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        heads: int,
-        hidden: int,
-        *,
-        norm_first: bool = True,
-        norm: Norm = "layer",
-        activation: Activation = "gelu",
-        eps: float = 1e-5,
-        bias: bool = True,
-        dropout: float = 0.0,
-        drop_path: float = 0.0,
-    ) -> None:
+    def __init__(self, config: BlockConfig) -> None:
         super().__init__()
-        self.norm_first = norm_first
-        self.norm1 = make_norm(norm, dim, eps)
-        self.attention = MultiHeadAttention(dim, heads, bias=bias, dropout=dropout)
-        self.norm2 = make_norm(norm, dim, eps)
-        self.feed_forward = FeedForward(dim, hidden, activation, bias=bias, dropout=dropout)
-        self.residual = Residual(dropout, drop_path)
+        self.norm_first = config.norm_first
+        self.norm1 = _norm(config)
+        self.attention = _attention(config)
+        self.norm2 = _norm(config)
+        self.feed_forward = FeedForward(config)
+        self.residual = Residual(config.dropout, config.drop_path)
 
     def forward(
         self, x: Float[Tensor, "b n d"], *, mask: Tensor | None = None, causal: bool = False, last: int | None = None
@@ -141,59 +158,63 @@ class DecoderBlock(nn.Module):
     """Self-attention, cross-attention to a memory, then a feed-forward network.
 
     Args:
-        memory_dim: width of the memory; ``dim`` unless given.
+        config: its shape.
+        memory_dim: width of the memory; the block's own unless given.
         self_attention: False leaves the self-attention out, as in CrossMAE's decoder (Fu et al. 2024), where
             each query reads from the memory on its own.
-        The rest as in ``EncoderBlock``.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        heads: int,
-        hidden: int,
-        *,
-        memory_dim: int | None = None,
-        self_attention: bool = True,
-        norm_first: bool = True,
-        norm: Norm = "layer",
-        activation: Activation = "gelu",
-        eps: float = 1e-5,
-        bias: bool = True,
-        dropout: float = 0.0,
-        drop_path: float = 0.0,
-    ) -> None:
+    def __init__(self, config: BlockConfig, *, memory_dim: int | None = None, self_attention: bool = True) -> None:
         super().__init__()
-        self.norm_first = norm_first
+        self.norm_first = config.norm_first
+        self.self_attention: MultiHeadAttention | None = None
         if self_attention:
-            self.norm1 = make_norm(norm, dim, eps)
-            self.self_attention: MultiHeadAttention | None = MultiHeadAttention(dim, heads, bias=bias, dropout=dropout)
-        else:
-            self.self_attention = None
-        self.norm2 = make_norm(norm, dim, eps)
-        self.cross_attention = MultiHeadAttention(dim, heads, memory_dim=memory_dim or dim, bias=bias, dropout=dropout)
-        self.norm3 = make_norm(norm, dim, eps)
-        self.feed_forward = FeedForward(dim, hidden, activation, bias=bias, dropout=dropout)
-        self.residual = Residual(dropout, drop_path)
+            self.norm1 = _norm(config)
+            self.self_attention = _attention(config)
+        self.norm2 = _norm(config)
+        self.cross_attention = _attention(config, memory_dim or config.dim)
+        self.norm3 = _norm(config)
+        self.feed_forward = FeedForward(config)
+        self.residual = Residual(config.dropout, config.drop_path)
 
     def forward(
         self,
         x: Float[Tensor, "b n d"],
-        memory: Float[Tensor, "b s e"],
+        memory: Float[Tensor, "b s e"] | KeyValues,
         *,
         mask: Tensor | None = None,
         causal: bool = False,
         memory_mask: Tensor | None = None,
+        cache: GrowingKeyValues | None = None,
     ) -> Float[Tensor, "b n d"]:
-        """``mask``/``causal`` govern the self-attention, ``memory_mask`` the cross-attention."""
+        """``mask``/``causal``/``cache`` are for the self-attention, ``memory_mask`` for the cross-attention.
+
+        A memory that was projected before (``cross_attention.project``) is not projected again.
+        """
         if self.norm_first:
             if self.self_attention is not None:
-                x = self.residual(x, self.self_attention(self.norm1(x), mask=mask, causal=causal))
+                x = self.residual(x, self.self_attention(self.norm1(x), mask=mask, causal=causal, cache=cache))
             x = self.residual(x, self.cross_attention(self.norm2(x), memory, mask=memory_mask))
             x = self.residual(x, self.feed_forward(self.norm3(x)))
         else:
             if self.self_attention is not None:
-                x = self.norm1(self.residual(x, self.self_attention(x, mask=mask, causal=causal)))
+                x = self.norm1(self.residual(x, self.self_attention(x, mask=mask, causal=causal, cache=cache)))
             x = self.norm2(self.residual(x, self.cross_attention(x, memory, mask=memory_mask)))
             x = self.norm3(self.residual(x, self.feed_forward(x)))
         return x
+
+
+def _norm(config: BlockConfig) -> nn.Module:
+    return make_norm(config.norm, config.dim, config.eps)
+
+
+def _attention(config: BlockConfig, memory_dim: int | None = None) -> MultiHeadAttention:
+    return MultiHeadAttention(
+        config.dim,
+        config.heads,
+        head_dim=config.head_dim,
+        memory_dim=memory_dim,
+        bias=config.bias,
+        scale=config.scale,
+        dropout=config.attention_dropout,
+    )

@@ -15,35 +15,18 @@ Those libraries know one architecture: pre-norm blocks with biases and LayerNorm
 What they can't express (post-norm, a convolutional stem, CrossMAE's decoder …) is refused by a sentence.
 """
 
-import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from vitrail.errors import ModelError, OutputError
+from vitrail.errors import ModelError
+from vitrail.nn.renaming import Rule, Weights, carry_back, carry_there, same
+from vitrail.train.hub import find_folder, read_config, read_weights, write_folder
 from vitrail.vision import huggingface
 from vitrail.vision.mae import MAEConfig, MaskedAutoencoder
-from vitrail.vision.renaming import (
-    HUGGING_FACE,
-    TIMM,
-    Rule,
-    Weights,
-    carry_back,
-    carry_there,
-    decoder_rules,
-    encoder_rules,
-    refuse,
-    refuse_mae,
-    same,
-)
+from vitrail.vision.renaming import HUGGING_FACE, TIMM, decoder_rules, encoder_rules, refuse, refuse_mae
 from vitrail.vision.vit import ViT, ViTConfig
 
 # -- facebookresearch/mae ---------------------------------------------------------------------------------------------
@@ -133,9 +116,9 @@ def from_huggingface(source: str | Path | nn.Module) -> ViT | MaskedAutoencoder:
         kind, settings, weights = type(source).__name__, getattr(source, "config", None), dict(source.state_dict())
         where = f"this {kind}"
     else:
-        folder = _folder(source)
-        kind, settings = _read_config(folder)
-        weights, where = _read_weights(folder), str(source)
+        folder = find_folder(source)
+        kind, settings = read_config(folder)
+        weights, where = read_weights(folder), str(source)
     weights = {huggingface.published_name(name): x for name, x in weights.items()}
     model: ViT | MaskedAutoencoder
     match kind:
@@ -183,21 +166,10 @@ def to_huggingface(
     else:
         vit, settings = model.config, huggingface.vit_settings(model.config, labels)
     weights = carry_there(huggingface_rules(model.config), model)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as whole:
-            beside = Path(whole)
-            save_file(weights, beside / "model.safetensors", metadata={"format": "pt"})
-            (beside / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
-            if mean:
-                processor = huggingface.processor(vit, mean, std)
-                (beside / "preprocessor_config.json").write_text(json.dumps(processor, indent=2) + "\n")
-            for file in beside.iterdir():
-                os.replace(file, folder / file.name)
-    except (OSError, SafetensorError) as error:
-        raise OutputError(
-            f"{folder} can't be written ({error}); free some room there or choose another folder"
-        ) from error
+    documents = {"config.json": settings}
+    if mean:
+        documents["preprocessor_config.json"] = huggingface.processor(vit, mean, std)
+    write_folder(folder, weights, documents)
 
 
 def huggingface_rules(config: ViTConfig | MAEConfig) -> list[Rule]:
@@ -208,52 +180,3 @@ def huggingface_rules(config: ViTConfig | MAEConfig) -> list[Rule]:
     if not config.classes:
         return encoder_rules(config, HUGGING_FACE)
     return encoder_rules(config, HUGGING_FACE, theirs="vit.") + same("head", "classifier")
-
-
-def _folder(source: str | Path) -> Path:
-    """The folder itself, or the Hub's copy of a model by that name."""
-    if Path(source).is_dir():
-        return Path(source)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        folder = Path(snapshot_download(str(source), allow_patterns=["*.json", "*.safetensors"]))
-        if not list(folder.glob("*.safetensors")):
-            snapshot_download(str(source), allow_patterns=["*.bin"])
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise ModelError(
-            f"{source} is no folder here, and no model of that name could be had from the Hugging Face Hub; "
-            "check the spelling and the connection"
-        ) from error
-    return folder
-
-
-def _read_config(folder: Path) -> tuple[str, Any]:
-    """The kind of model and its configuration, defaults filled in by transformers."""
-    from transformers import AutoConfig
-
-    try:
-        settings = AutoConfig.from_pretrained(folder)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"{folder} holds no config.json that transformers can read; give a folder that save_pretrained wrote"
-        ) from error
-    kinds = settings.architectures or ["model of no stated architecture"]
-    return kinds[0], settings
-
-
-def _read_weights(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a folder: one file or shards, safetensors where there are any."""
-    files = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
-    if not files:
-        raise ModelError(
-            f"{folder} holds neither model.safetensors nor pytorch_model.bin; give a folder that save_pretrained wrote"
-        )
-    weights: dict[str, Tensor] = {}
-    for file in files:
-        try:
-            weights |= load_file(file) if file.suffix == ".safetensors" else torch.load(file, weights_only=True)
-        except (SafetensorError, UnpicklingError, RuntimeError, EOFError, TypeError) as error:
-            raise ModelError(f"{file} is damaged or holds something else than weights; fetch it again") from error
-    return weights

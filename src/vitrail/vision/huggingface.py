@@ -12,9 +12,10 @@ from typing import Any
 
 from vitrail.errors import ConfigError, ModelError
 from vitrail.nn.blocks import Activation
+from vitrail.nn.renaming import cannot
 from vitrail.vision.mae import MAEConfig
 from vitrail.vision.patches import pair
-from vitrail.vision.renaming import cannot, refuse, refuse_mae
+from vitrail.vision.renaming import refuse, refuse_mae
 from vitrail.vision.vit import ViTConfig
 
 NAMES_SINCE_5: tuple[tuple[str, str], ...] = (

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from vitrail.errors import ConfigError
-from vitrail.nn.blocks import DecoderBlock, EncoderBlock, make_norm
+from vitrail.nn.blocks import BlockConfig, DecoderBlock, EncoderBlock, make_norm
 from vitrail.nn.positions import sincos_2d
 from vitrail.vision.masking import Masking, mask_scores, split, take, visible_count
 from vitrail.vision.patches import pair, patchify, unpatchify
@@ -105,9 +105,7 @@ class MaskedAutoencoder(nn.Module):
     def __init__(self, config: MAEConfig) -> None:
         super().__init__()
         self.config = config
-        dim, depth, heads, hidden = (
-            config.decoder_dim, config.decoder_depth, config.decoder_heads, config.decoder_mlp_dim,
-        )  # fmt: skip
+        dim = config.decoder_dim
         vit = config.encoder
         self.encoder = ViT(vit)
         self.patch_size = pair(vit.patch_size)
@@ -118,18 +116,20 @@ class MaskedAutoencoder(nn.Module):
         if vit.class_token:
             self.register_buffer("decoder_class_position", torch.zeros(dim))
 
-        def block() -> nn.Module:
-            if config.decoder == "self":
-                return EncoderBlock(
-                    dim, heads, hidden,
-                    norm_first=vit.norm_first, norm=vit.norm, activation=vit.activation, eps=vit.norm_eps,
-                )  # fmt: skip
-            return DecoderBlock(
-                dim, heads, hidden, self_attention=False,
-                norm_first=vit.norm_first, norm=vit.norm, activation=vit.activation, eps=vit.norm_eps,
-            )  # fmt: skip
+        shape = BlockConfig(
+            dim,
+            config.decoder_heads,
+            config.decoder_mlp_dim,
+            norm_first=vit.norm_first,
+            norm=vit.norm,
+            activation=vit.activation,
+            eps=vit.norm_eps,
+        )
 
-        self.decoder_blocks = nn.ModuleList(block() for _ in range(depth))
+        def block() -> nn.Module:
+            return EncoderBlock(shape) if config.decoder == "self" else DecoderBlock(shape, self_attention=False)
+
+        self.decoder_blocks = nn.ModuleList(block() for _ in range(config.decoder_depth))
         self.decoder_norm = make_norm(vit.norm, dim, vit.norm_eps) if vit.final_norm else nn.Identity()
         p, q = self.patch_size
         self.predict = nn.Linear(dim, p * q * vit.channels)

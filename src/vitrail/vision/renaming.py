@@ -1,45 +1,18 @@
-"""Weights under another library's names: exact rules both ways, and a refusal that names what does not fit.
+"""What facebookresearch/mae, timm and Hugging Face call the weights of a ViT, and what they can't express."""
 
-A ``Rule`` says which of our tensors are which of theirs. Every rule only renames, reshapes, permutes, cuts or joins, so
-that a tensor carried there and back is the same to the bit.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from einops import rearrange
-from torch import Tensor, nn
 
-from vitrail.errors import ModelError
 from vitrail.nn.blocks import Activation
+from vitrail.nn.renaming import Rule, Tensors, cannot, same, stacked
 from vitrail.vision.mae import MAEConfig
 from vitrail.vision.patches import pair
 from vitrail.vision.vit import ViTConfig
 
-Weights = Mapping[str, Tensor]
-Tensors = Sequence[Tensor]
-
-SHOWN = 3
-"""How many names an error lists before it only counts the rest."""
-
 PLAIN: tuple[Activation, ...] = ("gelu", "gelu_tanh", "relu")
 """Activations that the libraries know: one map in, one out, no gate."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Our tensors called ``ours`` are their tensors called ``theirs``; ``there`` and ``back`` carry the numbers."""
-
-    ours: tuple[str, ...]
-    theirs: tuple[str, ...]
-    there: Callable[[Tensors], Tensors] = tuple
-    back: Callable[[Tensors], Tensors] = tuple
-
-
-def same(ours: str, theirs: str) -> list[Rule]:
-    """A linear map or a norm: weight and bias are called so everywhere."""
-    return [Rule((f"{ours}.{part}",), (f"{theirs}.{part}",)) for part in ("weight", "bias")]
 
 
 def token(ours: str, theirs: str) -> Rule:
@@ -71,19 +44,6 @@ def patch_projection(ours: str, theirs: str, patch_size: int | tuple[int, int], 
 
     weight = Rule((f"{ours}.weight",), (f"{theirs}.weight",), there, back)
     return [weight, Rule((f"{ours}.bias",), (f"{theirs}.bias",))]
-
-
-def thirds(ours: str, theirs: tuple[str, str, str]) -> list[Rule]:
-    """Queries', keys' and values' maps: one above the other here, three there."""
-    return [
-        Rule(
-            (f"{ours}.{part}",),
-            tuple(f"{name}.{part}" for name in theirs),
-            lambda x: x[0].chunk(3),
-            lambda x: [torch.cat(list(x))],
-        )
-        for part in ("weight", "bias")
-    ]
 
 
 @dataclass(frozen=True)
@@ -167,7 +127,7 @@ def block_rules(names: Names, ours: str, theirs: str) -> list[Rule]:
         qkv = same(f"{ours}.attention.qkv", f"{theirs}.{names.qkv}")
     else:
         q, k, v = names.qkv
-        qkv = thirds(f"{ours}.attention.qkv", (f"{theirs}.{q}", f"{theirs}.{k}", f"{theirs}.{v}"))
+        qkv = stacked(f"{ours}.attention.qkv", (f"{theirs}.{q}", f"{theirs}.{k}", f"{theirs}.{v}"))
     return [
         *same(f"{ours}.norm1", f"{theirs}.{names.norm1}"),
         *qkv,
@@ -176,61 +136,6 @@ def block_rules(names: Names, ours: str, theirs: str) -> list[Rule]:
         *same(f"{ours}.feed_forward.up", f"{theirs}.{names.up}"),
         *same(f"{ours}.feed_forward.down", f"{theirs}.{names.down}"),
     ]
-
-
-def carry_there(rules: Sequence[Rule], model: nn.Module) -> dict[str, Tensor]:
-    """The model's weights under their names; copies, so that neither side changes the other."""
-    own = model.state_dict()
-    carried: dict[str, Tensor] = {}
-    for rule in rules:
-        tensors = rule.there([own.pop(name).detach() for name in rule.ours])
-        carried |= {name: x.contiguous().clone() for name, x in zip(rule.theirs, tensors, strict=True)}
-    if own:
-        raise ModelError(
-            f"this model's weights {listed(own)} have no name in the other library; "
-            "keep the model as a Vitrail run, which loses nothing"
-        )
-    return carried
-
-
-def carry_back(rules: Sequence[Rule], weights: Weights, model: nn.Module, source: str) -> None:
-    """Fill the model with weights under their names.
-
-    Raises:
-        ModelError: names that are missing or unexpected, or shapes that differ; ``source`` says whose weights they are.
-    """
-    expected = carry_there(rules, model)
-    missing, unexpected = expected.keys() - weights.keys(), weights.keys() - expected.keys()
-    if missing or unexpected:
-        lacks = f"lacks {listed(missing)}" if missing else ""
-        holds = f"holds {listed(unexpected)}, which the model has no place for" if unexpected else ""
-        raise ModelError(
-            f"{source} {' and '.join(filter(None, (lacks, holds)))}; "
-            "check that the configuration (depth, class token, classifier, decoder) is that of the weights"
-        )
-    for name, x in expected.items():
-        if x.shape != weights[name].shape or not weights[name].is_floating_point():
-            raise ModelError(
-                f"{source}: {name} is {_shape(weights[name])}, but the model needs {_shape(x)}; "
-                "check that the configuration (image size, patch size, widths, classes) is that of the weights"
-            )
-    own: dict[str, Tensor] = {}
-    for rule in rules:
-        tensors = rule.back([weights[name].detach() for name in rule.theirs])
-        own |= dict(zip(rule.ours, tensors, strict=True))
-    model.load_state_dict(own)
-
-
-def listed(names: Mapping[str, Tensor] | set[str]) -> str:
-    """The first few names in order, and how many more there are."""
-    first = sorted(names)
-    rest = len(first) - SHOWN
-    return ", ".join(first[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _shape(x: Tensor) -> str:
-    kind = "" if x.is_floating_point() else f" of {str(x.dtype).removeprefix('torch.')}"
-    return ("x".join(map(str, x.shape)) or "a single number") + kind
 
 
 def refuse(config: ViTConfig, target: str) -> None:
@@ -260,8 +165,3 @@ def refuse_mae(config: MAEConfig, target: str) -> None:
     for fault, found in faults.items():
         if found:
             raise cannot(target, fault)
-
-
-def cannot(target: str, fault: str) -> ModelError:
-    """The error that says so."""
-    return ModelError(f"{target} can't express {fault}; choose another target, or train a model without it")

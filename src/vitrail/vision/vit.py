@@ -17,7 +17,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from vitrail.errors import ConfigError
-from vitrail.nn.blocks import Activation, EncoderBlock, Norm, make_norm
+from vitrail.nn.blocks import Activation, BlockConfig, EncoderBlock, Norm, make_norm
 from vitrail.nn.positions import interpolate_positions, sincos_2d
 from vitrail.vision.masking import take
 from vitrail.vision.patches import grid_of, pair, patchify
@@ -176,18 +176,20 @@ class ViT(nn.Module):
             self.register_buffer("positions", sincos_2d((rows, columns), config.dim))
             if config.class_token:
                 self.register_buffer("class_position", torch.zeros(config.dim))
+        shape = BlockConfig(
+            config.dim,
+            config.heads,
+            config.mlp_dim,
+            norm_first=config.norm_first,
+            norm=config.norm,
+            activation=config.activation,
+            eps=config.norm_eps,
+            dropout=config.dropout,
+            attention_dropout=config.dropout,
+            hidden_dropout=config.dropout,
+        )
         self.blocks = nn.ModuleList(
-            EncoderBlock(
-                config.dim,
-                config.heads,
-                config.mlp_dim,
-                norm_first=config.norm_first,
-                norm=config.norm,
-                activation=config.activation,
-                eps=config.norm_eps,
-                dropout=config.dropout,
-                drop_path=config.drop_path * index / max(1, config.depth - 1),
-            )
+            EncoderBlock(replace(shape, drop_path=config.drop_path * index / max(1, config.depth - 1)))
             for index in range(config.depth)
         )
         self.norm = make_norm(config.norm, config.dim, config.norm_eps) if config.final_norm else nn.Identity()
