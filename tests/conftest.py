@@ -24,6 +24,7 @@ FLOORS = (
     "faces",
     "gallery",
     "recipes",
+    "studies",
     "cli",
     "parity",
     "docs",

@@ -158,6 +158,12 @@ def test_from_scratch_there_is_one_phase(recipe: FacesRecipe, tmp_path: Path) ->
     assert open_run(folder).harmonic_with is not None
 
 
+def test_with_muon_the_embedding_layer_alone_is_trained_by_adamw(recipe: FacesRecipe, tmp_path: Path) -> None:
+    """There is no matrix for Muon in it."""
+    by_muon = replace(recipe, run=tmp_path / "run", optimizer="muon", muon_lr=1e-2, head_epochs=1, epochs=1)
+    assert faces.train(by_muon).finished
+
+
 def test_a_gallery_of_v1_is_open_to_v2(old: Path, new: Path, plain: Path, people: str, tmp_path: Path) -> None:
     from vitrail.errors import GalleryError
     from vitrail.gallery import Box, Choice

@@ -45,6 +45,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "reconstruct", "RUN IMAGE...", "original | masked | reconstruction, as a picture", "vitrail.cli.reconstruct"
     ),
+    Command("study", "NAME", "rerun one question's experiment: table, figure, words", "vitrail.cli.study"),
     Command("export", "RUN", "hand the weights to Hugging Face, timm or facebookresearch/mae", "vitrail.cli.export"),
 )
 

@@ -97,7 +97,8 @@ def begin_anew(
     begin(alone, model, model.embedding.linear, seed)
     finished = True
     if recipe.head_epochs:
-        first = replace(recipe, epochs=recipe.head_epochs)
+        # Muon is for the matrices inside blocks, none of which is trained here.
+        first = replace(recipe, epochs=recipe.head_epochs, optimizer="adamw", muon_lr=None)
         job = plan(first, config, model, images, older)
         report(Note(f"first the embedding layer alone, for {recipe.head_epochs} epochs"))
         finished, _, _ = carry_out(replace(job, folder=job.folder / "embedding-layer"), first, report)

@@ -1,0 +1,84 @@
+"""The figure of a study: the paper's curve above, ours below it, along the same x; or a panel for each set of data.
+
+The paper's figures are of another data set and of networks trained on a hundred million faces: their height says
+nothing beside ours, their shape does. So each has its own scale upwards.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+from vitrail.studies.paper import LABEL
+from vitrail.studies.terms import Axes, Curve, Study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes as Panel
+
+COLOURS = ("#1f77b4", "#e07b00", "#2a9d5c", "#8e5bb5", "#c0392b", "#555555")
+PAPER, INK = "#777777", "#222222"
+POINTS = 20
+"""Curves of more points than this have no markers, and a band instead of bars."""
+
+
+def figure_png(study: Study, found: Mapping[str, Sequence[Curve]]) -> bytes:
+    """The figure as a PNG.
+
+    Args:
+        study: names the axes, and has the paper's curves.
+        found: our curves on each set of data, by its name.
+    """
+    from matplotlib.figure import Figure
+
+    if study.axes.panels:
+        groups = {name: list(curves) for name, curves in found.items()}
+        figure = Figure(figsize=(max(6.6, 4.8 * len(groups)), 4.5), dpi=120, layout="constrained")
+        panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+    else:
+        groups = {LABEL: list(study.paper), "ours": [curve for curves in found.values() for curve in curves]}
+        figure = Figure(figsize=(6.6, 5.6), dpi=120, layout="constrained")
+        panels = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
+    for panel, (title, curves) in zip(panels, groups.items(), strict=True):
+        _draw(panel, study.axes, curves, PAPER if title == LABEL else None)
+        panel.set_title(title, fontsize=9, color=INK, loc="left")
+        panel.label_outer()
+    figure.suptitle(study.question, fontsize=11, color=INK)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _draw(panel: "Panel", axes: Axes, curves: Sequence[Curve], colour: str | None) -> None:
+    from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+
+    for curve, own in zip(curves, cycle(COLOURS), strict=False):
+        drawn = colour or own
+        few = len(curve.x) <= POINTS
+        panel.plot(
+            curve.x,
+            curve.y,
+            color=drawn,
+            marker="o" if few else None,
+            markersize=4,
+            linewidth=1.5,
+            label=curve.label,
+        )
+        if curve.low and few:
+            down = [max(0.0, y - low) for y, low in zip(curve.y, curve.low, strict=True)]
+            up = [max(0.0, high - y) for y, high in zip(curve.y, curve.high, strict=True)]
+            panel.errorbar(curve.x, curve.y, yerr=[down, up], fmt="none", ecolor=drawn, elinewidth=1, capsize=2.5)
+        elif curve.low:
+            panel.fill_between(curve.x, curve.low, curve.high, color=drawn, alpha=0.2, linewidth=0)
+    if axes.log:
+        panel.set_xscale("log")
+    if axes.ticks:
+        panel.set_xticks(axes.ticks)
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.set_ylim(bottom=0)
+    panel.yaxis.set_major_formatter(PercentFormatter(1))
+    panel.set_xlabel(axes.x)
+    panel.set_ylabel(axes.y)
+    panel.grid(alpha=0.25, linewidth=0.6)
+    if len(curves) > 1 or colour is None:
+        panel.legend(fontsize=8, frameon=False)

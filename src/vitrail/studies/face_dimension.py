@@ -1,0 +1,49 @@
+"""How many numbers does an embedding need? (FaceNet, section 5.3, table 5)
+
+The same network is trained with embeddings of 64, 128, 256 and 512 numbers. The paper finds no difference that its
+errors could tell, and settles on 128.
+"""
+
+from vitrail.recipes.events import Report
+from vitrail.studies import paper, tables
+from vitrail.studies.measuring import FARS, compare, embed, people_tested, vals
+from vitrail.studies.networks import data_of, network, seeds, short_name
+from vitrail.studies.tables import MAIN, Setting
+from vitrail.studies.terms import Axes, Finding, Study, StudyRecipe
+
+DIMENSIONS = (64, 128, 256, 512)
+USUAL = 128
+
+
+def run(recipe: StudyRecipe, report: Report) -> Finding:
+    """Train the networks and measure them on the same test people."""
+    settings, repeated = [], seeds(recipe, 2)
+    for dimension in DIMENSIONS:
+        compared = []
+        for seed in repeated:
+            trained = network(recipe, seed, report, embedding_dim=dimension)
+            images = people_tested(trained, recipe, report)
+            compared.append(compare(embed(trained, images, recipe), images))
+        found = {far: vals(compared, far) for far in FARS}
+        settings.append(Setting(str(dimension), dimension, found, {}))
+    usual = next(setting for setting in settings if setting.x == USUAL)
+    words = [
+        f"{setting.name} numbers beside {USUAL}: {setting.vals[MAIN].minus(usual.vals[MAIN]).points()}"
+        for setting in settings
+        if setting is not usual
+    ]
+    return Finding(
+        tables.heads("numbers in an embedding"),
+        tables.rows(settings, paper.DIMENSION),
+        tuple(words),
+        (tables.curve(short_name(data_of(recipe)), settings),),
+        {"seeds": len(repeated), "test_images": len(images), "settings": tables.facts(settings)},
+    )
+
+
+STUDY = Study(
+    "How many numbers does an embedding need?",
+    run,
+    Axes("numbers in an embedding", ticks=DIMENSIONS),
+    (paper.DIMENSION,),
+)

@@ -1,0 +1,72 @@
+"""The table and the curves of a study whose settings stand on one scale: ours in each row, the paper's beside them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vitrail.studies.measuring import FARS, Vals
+from vitrail.studies.terms import Curve
+
+MAIN = FARS[-1]
+"""The rate that is drawn, and that words are about."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row.
+
+    Attributes:
+        name: what was done, in words.
+        x: where it stands on the figure.
+        vals: by FAR.
+        facts: what else is known, for ``results.json``.
+    """
+
+    name: str
+    x: float
+    vals: Mapping[float, Vals]
+    facts: Mapping[str, Any]
+
+
+def heads(first: str, paper: bool = True) -> tuple[str, ...]:
+    """The table's heads."""
+    return (first, *(f"VAL at FAR {far:g}" for far in FARS), *(["the paper's, FAR 0.001"] * paper))
+
+
+def rows(settings: Sequence[Setting], paper: Curve, unit: str = "") -> tuple[tuple[str, ...], ...]:
+    """A row a setting, in percent with standard errors; then the paper's rows where we have none."""
+    known = {x: f"{100 * y:.1f}" for x, y in zip(paper.x, paper.y, strict=True)}
+    found = [
+        (setting.name, *(setting.vals[far].interval().cell() for far in FARS), known.pop(setting.x, "-"))
+        for setting in settings
+    ]
+    return (*found, *((f"the paper: {x:,.0f}{unit}", *("-" for _ in FARS), value) for x, value in known.items()))
+
+
+def curve(label: str, settings: Sequence[Setting]) -> Curve:
+    """VAL at the main rate over x, with intervals."""
+    ordered = sorted(settings, key=lambda setting: setting.x)
+    found = [setting.vals[MAIN].interval() for setting in ordered]
+    return Curve(
+        label,
+        tuple(setting.x for setting in ordered),
+        tuple(at.value for at in found),
+        tuple(at.low for at in found),
+        tuple(at.high for at in found),
+    )
+
+
+def facts(settings: Sequence[Setting]) -> list[dict[str, Any]]:
+    """All figures of each setting."""
+    return [
+        {
+            "setting": setting.name,
+            "x": setting.x,
+            **setting.facts,
+            "val_at_far": {
+                f"{far:g}": {**found.interval().figures(), "seeds": found.values.tolist()}
+                for far, found in setting.vals.items()
+            },
+        }
+        for setting in settings
+    ]
