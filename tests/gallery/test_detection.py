@@ -86,8 +86,9 @@ def test_a_box_that_can_not_be_meant(box: str, part: str) -> None:
     with pytest.raises(ConfigError, match=part):
         choose_face(as_photograph(photograph([])), Choice(box=Box.parse(box)))
     assert choose_face(as_photograph(photograph([])), Choice(box=Box.parse("350,250,50,50")))
-    with pytest.raises(ConfigError, match="both a box"):
-        choose_face(as_photograph(photograph([])), Choice(box=Box.parse("1,1,50,50"), largest=True))
+    for choice in ({"largest": True}, {"whole": True}):
+        with pytest.raises(ConfigError, match=r"a box \(1,1,50,50\) and the .* can't all be meant: leave one out"):
+            Choice(box=Box.parse("1,1,50,50"), **choice)
 
 
 def test_a_crop_reaches_beyond_the_box_on_each_side() -> None:
@@ -117,6 +118,17 @@ def test_beyond_the_edge_its_pixels_are_repeated(place: tuple[int, int]) -> None
     around = np.pad(pixels, ((0, 0), (6, 6), (6, 6)), mode="edge")
     np.testing.assert_array_equal(crop, around[:, place[1] : place[1] + 52, place[0] : place[0] + 52])
     assert MARGIN * 40 == 6
+
+
+@pytest.mark.parametrize("size", [(37, 37), (41, 53)])
+def test_a_whole_photograph_is_shown_as_it_is(size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, *size), dtype=np.uint8)
+    photo = Photograph("p", pixels, "")
+    box = choose_face(photo, Choice(whole=True))
+    assert box == Box(0, 0, *size)
+    (crop,) = crop_faces(photo, [box], (size[1], size[1]), Choice(whole=True).margin)
+    missing = (size[1] - size[0]) // 2
+    np.testing.assert_array_equal(crop, np.pad(pixels, ((0, 0), (missing, missing), (0, 0)), mode="edge"))
 
 
 def test_shrinking_averages_instead_of_picking_pixels() -> None:

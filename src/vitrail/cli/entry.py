@@ -83,8 +83,10 @@ def _run(words: list[str]) -> int:
     group = [command for command in COMMANDS if len(command.words) > 1 and command.words[0] == words[0]]
     if group and (len(words) == 1 or words[1] in ("-h", "--help")):
         if len(words) == 1:
-            choices = " or ".join(f"'vitrail {command.name}'" for command in group)
-            raise ConfigError(f"'vitrail {words[0]}' needs to know what: {choices}")
+            *choices, last = (" ".join(command.words[1:]) for command in group)
+            raise ConfigError(
+                f"'vitrail {words[0]}' needs to know what, {', '.join(choices)} or {last}: see vitrail {words[0]} -h"
+            )
         print(overview(tuple(group)))
         return 0
     command = pick(words)

@@ -26,6 +26,11 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'s' * (number != 1)}"
 
 
+def people_counted(number: int) -> str:
+    """``1 person``, ``2 people``."""
+    return f"{number:,} {'person' if number == 1 else 'people'}"
+
+
 def results_in(gallery: str) -> tuple[Path, ...]:
     """A gallery's folder, as a result; a database is none."""
     return () if "://" in gallery else (Path(gallery),)
@@ -34,6 +39,11 @@ def results_in(gallery: str) -> tuple[Path, ...]:
 def typed(*words: str | Path) -> str:
     """A command as it is typed, its words quoted where they must be."""
     return shlex.join(["vitrail", "faces", *map(str, words)])
+
+
+def as_whole(whole: bool) -> list[str]:
+    """The option that says that photographs are crops, if they are."""
+    return ["--whole"] if whole else []
 
 
 def at(gallery: str, default: str = "gallery") -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from vitrail.cli.ending import Ending
-from vitrail.cli.faces import HINT, counted, typed
+from vitrail.cli.faces import HINT, counted, people_counted, typed
 from vitrail.cli.options import parse
 from vitrail.cli.screen import Screen
 from vitrail.recipes.galleries import ClusterRecipe, cluster
@@ -21,10 +21,13 @@ def command(arguments: Sequence[str], screen: Screen) -> Ending:
     faces = sum(map(len, found.groups))
     largest = ", ".join(str(len(group)) for group in found.groups[:5] if len(group) > 1)
     screen.say(
-        f"{counted(faces, 'face')} of about {len(found.groups):,} people"
+        f"{counted(faces, 'face')} of about {people_counted(len(found.groups))}"
         + (f"; the largest clusters have {largest}" if largest else "")
         + (f"; {counted(found.without_face, 'photograph')} without a face" if found.without_face else "")
     )
     screen.say(HINT)
     first = found.groups[0][0].source if found.groups else "PHOTOGRAPH"
-    return Ending((found.folder, *found.sheets[:1]), typed("enroll", recipe.run, "NAME", first, "--largest"))
+    return Ending(
+        (found.folder, *found.sheets[:1]),
+        typed("enroll", recipe.run, "NAME", first, "--whole" if recipe.whole else "--largest"),
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from vitrail.cli.ending import Ending
-from vitrail.cli.faces import counted, typed
+from vitrail.cli.faces import as_whole, counted, typed
 from vitrail.cli.options import parse
 from vitrail.cli.screen import Screen
 from vitrail.recipes.galleries import EmbedRecipe, embed
@@ -19,4 +19,4 @@ def command(arguments: Sequence[str], screen: Screen) -> Ending:
     recipe = read(arguments)
     path, faces = embed(recipe, screen.report)
     screen.say(f"embedded {counted(faces, 'face')}; read them with numpy.load")
-    return Ending((path,), typed("cluster", recipe.run, *recipe.photographs[:3]))
+    return Ending((path,), typed("cluster", recipe.run, *recipe.photographs[:3], *as_whole(recipe.whole)))

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 
 from vitrail.cli.ending import Ending
-from vitrail.cli.faces import at, counted, results_in, typed
+from vitrail.cli.faces import as_whole, at, counted, results_in, typed
 from vitrail.cli.options import parse
 from vitrail.cli.screen import Screen
 from vitrail.recipes.galleries import EnrollRecipe, enroll
@@ -27,4 +27,5 @@ def command(arguments: Sequence[str], screen: Screen) -> Ending:
     if not calibrated:
         screen.say(f"nobody can be identified yet: {recipe.run} has no calibration.json")
         return Ending(results_in(recipe.gallery), shlex.join(["vitrail", "evaluate", str(recipe.run)]))
-    return Ending(results_in(recipe.gallery), typed("identify", recipe.run, "PHOTOGRAPH", *at(recipe.gallery)))
+    following = ["identify", str(recipe.run), "PHOTOGRAPH", *as_whole(recipe.whole), *at(recipe.gallery)]
+    return Ending(results_in(recipe.gallery), typed(*following))

@@ -17,7 +17,7 @@ def read(arguments: Sequence[str]) -> IdentifyRecipe:
 def command(arguments: Sequence[str], screen: Screen) -> Ending:
     """Name people, or say that they are unknown, and what that is worth."""
     recipe = read(arguments)
-    answers = identify(recipe)
+    answers = identify(recipe, screen.report)
     rows = [
         [str(path), answer.name or "unknown", f"{answer.distance:.3f}", f"{answer.point.threshold:.3f}"]
         for path, answer in answers

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from vitrail.cli.ending import Ending
-from vitrail.cli.faces import at, counted, typed
+from vitrail.cli.faces import at, counted, people_counted, typed
 from vitrail.cli.options import parse
 from vitrail.cli.screen import Screen
 from vitrail.recipes.galleries import PeopleRecipe, people
@@ -20,7 +20,6 @@ def command(arguments: Sequence[str], screen: Screen) -> Ending:
     everybody = people(recipe)
     if everybody:
         screen.table(["name", "faces"], [[person.name, str(person.faces)] for person in everybody])
-    screen.say(f"({len(everybody):,} people, {counted(sum(person.faces for person in everybody), 'face')})")
-    following = "forget" if everybody else "enroll"
-    words = [everybody[0].name] if everybody else ["RUN", "NAME", "PHOTOGRAPH"]
-    return Ending((), typed(following, *words, *at(recipe.gallery)))
+    screen.say(f"({people_counted(len(everybody))}, {counted(sum(person.faces for person in everybody), 'face')})")
+    following = ["identify", "RUN", "PHOTOGRAPH"] if everybody else ["enroll", "RUN", "NAME", "PHOTOGRAPH"]
+    return Ending((), typed(*following, *at(recipe.gallery)))

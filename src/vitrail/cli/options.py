@@ -6,7 +6,7 @@ import difflib
 import io
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, TypeVar, cast, get_origin, get_type_hints
 
 import tyro
 
@@ -76,17 +76,19 @@ def _read(recipe: type[Recipe], name: str, arguments: Sequence[str]) -> tuple[Re
 
 
 def _without_none(recipe: type[Recipe]) -> Any:
-    """The recipe, its help without "(default: None)": where None is the default, the text says what it means."""
+    """The recipe, its help without "(default: None)" and "(default: )": where that is the default, the text says what
+    it means.
+    """
     kind = cast(Any, recipe)
     hints = get_type_hints(kind, include_extras=True)
     silent = [
         (
             field.name,
             Annotated[hints[field.name], tyro.conf.arg(help_behavior_hint="")],
-            dataclasses.field(default=None, kw_only=field.kw_only),
+            dataclasses.field(default=field.default, kw_only=field.kw_only),
         )
         for field in dataclasses.fields(kind)
-        if field.default is None
+        if field.default in (None, ()) or get_origin(hints[field.name]) is tuple
     ]
     shown = dataclasses.make_dataclass(recipe.__name__, silent, bases=(recipe,), frozen=True)
     shown.__doc__ = recipe.__doc__

@@ -84,6 +84,8 @@ def cluster_photographs(
     photographs: Sequence[Path],
     threshold: float,
     on_none: Callable[[NoFaceError], None] | None = None,
+    *,
+    whole: bool = False,
 ) -> list[list[Face]]:
     """Put all faces of many photographs together by person; two faces of one photograph are two people.
 
@@ -92,6 +94,7 @@ def cluster_photographs(
         photographs: paths.
         threshold: the mean squared distance up to which clusters are joined, as ``Calibration.cluster_threshold``.
         on_none: told of photographs without a face, which are then left out; otherwise the first one is an error.
+        whole: each photograph is one face, cropped already.
 
     Returns:
         The clusters, the largest first, each in the order of the photographs.
@@ -99,7 +102,7 @@ def cluster_photographs(
     Raises:
         DataError: a photograph can't be read, or has no face.
     """
-    faces = reader.read_all(photographs, on_none)
+    faces = reader.read(photographs, Choice(whole=True)) if whole else reader.read_all(photographs, on_none)
     if not faces:
         return []
     sources = torch.from_numpy(np.unique([face.source for face in faces], return_inverse=True)[1])

@@ -78,10 +78,27 @@ class Choice:
     Attributes:
         box: the face's place; no detector is asked then.
         largest: take the largest of the faces found.
+        whole: all of the photograph is the face, cropped as the network learned it; no detector is asked and no margin
+            added.
+
+    Raises:
+        ConfigError: more than one of these.
     """
 
     box: Box | None = None
     largest: bool = False
+    whole: bool = False
+
+    def __post_init__(self) -> None:
+        asked = [f"a box ({self.box})"] * (self.box is not None)
+        asked += ["the largest face"] * self.largest + ["the whole photograph"] * self.whole
+        if len(asked) > 1:
+            raise ConfigError(f"{' and '.join(asked)} can't all be meant: leave one out.")
+
+    @property
+    def margin(self) -> float:
+        """How far the crop reaches beyond each side of the box, as a share of that side."""
+        return 0.0 if self.whole else MARGIN
 
 
 ONLY_FACE = Choice()
@@ -119,9 +136,9 @@ def choose_face(photograph: Photograph, choice: Choice) -> Box:
         SeveralFacesError: several were, and the choice doesn't say which.
     """
     if choice.box is not None:
-        if choice.largest:
-            raise ConfigError(f"both a box ({choice.box}) and the largest face are asked for: leave one out.")
         return require_box(photograph, choice.box)
+    if choice.whole:
+        return Box(0, 0, *photograph.size)
     boxes = require_faces(photograph)
     if len(boxes) > 1 and not choice.largest:
         places = " ".join(map(str, boxes[:9])) + (" …" if len(boxes) > 9 else "")
@@ -142,7 +159,8 @@ def require_faces(photograph: Photograph) -> list[Box]:
     if not boxes:
         raise NoFaceError(
             f"No face was found in {photograph.source} (the detector sees upright frontal faces from about "
-            f"{SMALLEST_FACE} pixels): say where it is with --box LEFT,TOP,WIDTH,HEIGHT, or take another photograph."
+            f"{SMALLEST_FACE} pixels): say where it is with --box LEFT,TOP,WIDTH,HEIGHT (--whole if the photograph is "
+            "nothing but a face), or take another one."
         )
     return boxes
 
@@ -168,7 +186,7 @@ def require_box(photograph: Photograph, box: Box) -> Box:
 
 
 def crop_faces(
-    photograph: Photograph, boxes: Sequence[Box], image_size: tuple[int, int]
+    photograph: Photograph, boxes: Sequence[Box], image_size: tuple[int, int], margin: float = MARGIN
 ) -> UInt8[np.ndarray, "b 3 H W"]:
     """Crops with a margin, each around the middle of its box and of its longer side, scaled with antialiasing.
 
@@ -179,19 +197,21 @@ def crop_faces(
         boxes: at least one.
         image_size: height and width of what the network reads. Where they differ, the crop is as high or wide as a
             square one and the other side is cut.
+        margin: how far a crop reaches beyond each side of its box, as a share of that side.
     """
-    return np.stack([_crop(photograph, box, image_size) for box in boxes])
+    return np.stack([_crop(photograph, box, image_size, margin) for box in boxes])
 
 
-def _crop(photograph: Photograph, box: Box, image_size: tuple[int, int]) -> UInt8[np.ndarray, "3 H W"]:
-    side = max(box.height, box.width) * (1 + 2 * MARGIN)
+def _crop(photograph: Photograph, box: Box, image_size: tuple[int, int], margin: float) -> UInt8[np.ndarray, "3 H W"]:
+    side = max(box.height, box.width) * (1 + 2 * margin)
     height, width = (side * part / max(image_size) for part in image_size)
     top, left = box.top + box.height / 2 - height / 2, box.left + box.width / 2 - width / 2
-    # Repeated pixels around, as far as the filter reaches beyond the crop.
-    reach = 2 + int(np.ceil(2 * max(1, side / max(image_size))))
+    # Pixels around, repeated at the edge, as far as the filter reaches; around a whole photograph there are none.
+    reach = 2 + int(np.ceil(2 * max(1, side / max(image_size)))) if margin else 0
     first = int(np.floor(top)) - reach, int(np.floor(left)) - reach
-    rows = np.clip(np.arange(first[0], first[0] + int(height) + 2 * reach + 2), 0, photograph.size[0] - 1)
-    columns = np.clip(np.arange(first[1], first[1] + int(width) + 2 * reach + 2), 0, photograph.size[1] - 1)
+    last = int(np.ceil(top + height)) + reach, int(np.ceil(left + width)) + reach
+    rows = np.clip(np.arange(first[0], last[0]), 0, photograph.size[0] - 1)
+    columns = np.clip(np.arange(first[1], last[1]), 0, photograph.size[1] - 1)
     part = photograph.pixels[:, rows][:, :, columns].transpose(1, 2, 0)
     top, left = top - first[0], left - first[1]
     scaled = Image.fromarray(np.ascontiguousarray(part)).resize(

@@ -10,7 +10,16 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from vitrail.errors import ConfigError, ModelError
-from vitrail.gallery.detection import ONLY_FACE, Box, Choice, NoFaceError, choose_face, crop_faces, require_faces
+from vitrail.gallery.detection import (
+    MARGIN,
+    ONLY_FACE,
+    Box,
+    Choice,
+    NoFaceError,
+    choose_face,
+    crop_faces,
+    require_faces,
+)
 from vitrail.gallery.photographs import Photograph, open_photograph
 
 Embed = Callable[[UInt8[Tensor, "b 3 H W"]], Float[Tensor, "b d"]]
@@ -73,7 +82,7 @@ class FaceReader:
                 f"one box ({choice.box}) can't be meant for {len(photographs)} photographs: name them one by one."
             )
         opened = map(open_photograph, photographs)
-        return list(self._faces((photo, [choose_face(photo, choice)]) for photo in opened))
+        return list(self._faces(((photo, [choose_face(photo, choice)]) for photo in opened), choice.margin))
 
     def read_all(self, photographs: Sequence[Path], on_none: Callable[[NoFaceError], None] | None = None) -> list[Face]:
         """Every face of every photograph.
@@ -98,11 +107,11 @@ class FaceReader:
 
         return list(self._faces(found()))
 
-    def _faces(self, found: Iterator[tuple[Photograph, list[Box]]]) -> Iterator[Face]:
+    def _faces(self, found: Iterator[tuple[Photograph, list[Box]]], margin: float = MARGIN) -> Iterator[Face]:
         """Embed crops by the batch; a photograph's pixels are let go of once it is cropped."""
         waiting: list[tuple[str, str, Box, UInt8[np.ndarray, "3 H W"]]] = []
         for photo, boxes in found:
-            crops = crop_faces(photo, boxes, self.image_size)
+            crops = crop_faces(photo, boxes, self.image_size, margin)
             waiting += [(photo.source, photo.digest, box, crop) for box, crop in zip(boxes, crops, strict=True)]
             while len(waiting) >= AT_ONCE:
                 yield from self._embedded(waiting[:AT_ONCE])

@@ -38,16 +38,19 @@ class ChoiceOptions:
     """Where the face is in the one photograph, upright: LEFT,TOP,WIDTH,HEIGHT in pixels; no detector is asked then."""
     largest: bool = False
     """Take the largest face where a photograph has several."""
+    whole: bool = False
+    """Each photograph is nothing but a face, cropped as in the data that the network learned from; no detector is asked
+    then."""
 
     def choice(self) -> "Choice":
         """The options as the gallery takes them.
 
         Raises:
-            ConfigError: the box can't be read.
+            ConfigError: the box can't be read, or more than one face is meant.
         """
         from vitrail.gallery import Box, Choice
 
-        return Choice(None if self.box is None else Box.parse(self.box), self.largest)
+        return Choice(None if self.box is None else Box.parse(self.box), self.largest, self.whole)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +94,8 @@ class VerifyRecipe:
     """Likewise in the second."""
     largest: bool = False
     """Take the largest face where a photograph has several."""
+    whole: bool = False
+    """Each photograph is nothing but a face, cropped as in the data that the network learned from."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,8 @@ class ClusterRecipe:
     """Folder to write, missing or empty: clusters.json, and a sheet for each person with two faces or more."""
     threshold: float | None = None
     """Mean squared distance up to which clusters are joined (default: as measured on the run's test people)."""
+    whole: bool = False
+    """Each photograph is nothing but a face, cropped as in the data that the network learned from."""
 
 
 @dataclass(frozen=True)
@@ -236,9 +243,9 @@ def embed(recipe: EmbedRecipe, report: Report = ignore) -> tuple[Path, int]:
     from vitrail.recipes.results import write_bytes
 
     reader, photographs = reader_of(require_faces(recipe.run)), _photographs(recipe.photographs)
-    if recipe.every and (recipe.box is not None or recipe.largest):
+    if recipe.every and (recipe.box is not None or recipe.largest or recipe.whole):
         raise ConfigError(
-            "--every takes every face, so that --box and --largest mean nothing beside it: leave one out."
+            "--every takes every face, so that --box, --largest and --whole mean nothing beside it: leave one out."
         )
     if recipe.every:
         faces = reader.read_all(photographs, lambda error: report(Note(f"left out: {error}")))
@@ -265,7 +272,7 @@ def verify(recipe: VerifyRecipe, report: Report = ignore) -> "Verdict":
 
     opened = require_faces(recipe.run)
     first, second = (
-        ChoiceOptions(box=box, largest=recipe.largest and box is None).choice()
+        ChoiceOptions(box=box, largest=recipe.largest and box is None, whole=recipe.whole and box is None).choice()
         for box in (recipe.first_box, recipe.second_box)
     )
     return gallery.verify(
@@ -285,14 +292,24 @@ def enroll(recipe: EnrollRecipe, report: Report = ignore) -> "tuple[Enrolment, b
 
 
 def identify(recipe: IdentifyRecipe, report: Report = ignore) -> "list[tuple[Path, Answer]]":
-    """Who is in these photographs.
+    """Who is in these photographs; of several, those without a face, or with more than one, are left out.
 
     Raises:
-        VitrailError: the run, a photograph or the gallery can't be used.
+        VitrailError: the run, a photograph or the gallery can't be used, or no photograph is left.
     """
-    photographs = _photographs(recipe.photographs)
+    from vitrail.gallery import NoFaceError, SeveralFacesError
+
+    photographs, choice = _photographs(recipe.photographs), recipe.choice()
+    answers = []
     with open_gallery(recipe.gallery, recipe.run, harmonic_with=recipe.harmonic_with) as gallery:
-        return [(path, gallery.identify(path, recipe.choice(), recipe.far)) for path in photographs]
+        for path in photographs:
+            try:
+                answers.append((path, gallery.identify(path, choice, recipe.far)))
+            except (NoFaceError, SeveralFacesError) as error:
+                if path == photographs[-1] and not answers:
+                    raise
+                report(Note(f"left out: {error}"))
+    return answers
 
 
 def forget(recipe: ForgetRecipe, report: Report = ignore) -> int:
@@ -340,7 +357,7 @@ def cluster(recipe: ClusterRecipe, report: Report = ignore) -> Clusters:
         without += 1
         report(Note(f"left out: {error}"))
 
-    groups = cluster_photographs(reader_of(opened), photographs, threshold, leave_out)
+    groups = cluster_photographs(reader_of(opened), photographs, threshold, leave_out, whole=recipe.whole)
     sheets = []
     for number, faces in enumerate(groups):
         if len(faces) > 1:
