@@ -40,7 +40,7 @@ def find_sources(data: str) -> dict[str, Source]:
             return _file(path)
     except PermissionError as error:
         raise DataError(f"{error.filename} can't be read (permission denied): change its permissions.") from error
-    return hub_sources(data, _from_hub(data))
+    return hub_sources(data, from_hub(data))
 
 
 def content_digest(source: Source, root: Path) -> str:
@@ -131,7 +131,7 @@ def _file(path: Path) -> dict[str, Source]:
     return parquet_file(path)
 
 
-def _from_hub(name: str) -> Any:
+def from_hub(name: str) -> Any:
     """``datasets.DatasetDict`` of a Hub dataset, downloaded or from an earlier download."""
     close = difflib.get_close_matches(name, EMBEDDED, n=1, cutoff=0.6)
     if close or not _HUB_NAME.fullmatch(name):
