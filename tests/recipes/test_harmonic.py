@@ -210,6 +210,8 @@ def test_what_cannot_be_compared(recipe: FacesRecipe, new: Path, plain: Path, ma
     recipe = replace(recipe, run=tmp_path / "run")
     with pytest.raises(ConfigError, match=r"have 13 numbers, and only as many .* give --embedding-dim 13"):
         faces.train(replace(recipe, embedding_dim=17))
+    with pytest.raises(ConfigError, match="-1 epochs of the embedding layer can't be meant: give 0 or more"):
+        faces.train(replace(recipe, head_epochs=-1))
     with pytest.raises(ModelError, match="holds a masked autoencoder, and faces are compared by a face network"):
         faces.train(replace(recipe, harmonic_with=mae_run))
     with pytest.raises(ConfigError, match="the two networks embed in 7 and 13 numbers, which can't be compared"):

@@ -83,6 +83,9 @@ def _show_generations(harmonic: Mapping[str, Any], screen: Screen) -> None:
     screen.table(["compared", *(f"VAL at FAR {far}" for far in fars), "AUC", "EER"], rows)
     how = "which this one was trained to be harmonic with" if harmonic["trained_for_it"] else "as it is"
     screen.say(f"(v1: {harmonic['with']}, {how}; v2: this one)")
+    for far, accepted in harmonic["v1-v2_at_thresholds_of_v2"].items():
+        found = f"VAL {accepted['val']:.1%} and FAR {accepted['far']:.2g}"
+        screen.say(f"at this one's own threshold for FAR {far}, v1-v2 has {found}")
 
 
 def _with_error(value: float, error: float) -> str:

@@ -135,6 +135,8 @@ def settle(recipe: FacesRecipe, start: "Run | None") -> FacesRecipe:
     from vitrail.data import stored_shape
     from vitrail.recipes.face_model import FaceConfig, table_of
 
+    if recipe.head_epochs < 0:
+        raise ConfigError(f"{recipe.head_epochs} epochs of the embedding layer can't be meant: give 0 or more.")
     if start is not None:
         network = start.config.network if isinstance(start.config, FaceConfig) else "vit"
         if recipe.network not in (network, FacesRecipe.network):

@@ -49,7 +49,7 @@ def figure_png(study: Study, found: Mapping[str, Sequence[Curve]]) -> bytes:
 
 
 def _draw(panel: "Panel", axes: Axes, curves: Sequence[Curve], colour: str | None) -> None:
-    from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+    from matplotlib.ticker import FuncFormatter, NullLocator
 
     for curve, own in zip(curves, cycle(COLOURS), strict=False):
         drawn = colour or own
@@ -74,11 +74,14 @@ def _draw(panel: "Panel", axes: Axes, curves: Sequence[Curve], colour: str | Non
     if axes.ticks:
         panel.set_xticks(axes.ticks)
         panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        panel.xaxis.set_minor_formatter(NullFormatter())
-    panel.set_ylim(bottom=0)
-    panel.yaxis.set_major_formatter(PercentFormatter(1))
+        panel.xaxis.set_minor_locator(NullLocator())
+    panel.set_ylim(0, 1.06 * panel.get_ylim()[1])
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:g}%"))
     panel.set_xlabel(axes.x)
     panel.set_ylabel(axes.y)
     panel.grid(alpha=0.25, linewidth=0.6)
-    if len(curves) > 1 or colour is None:
-        panel.legend(fontsize=8, frameon=False)
+    if axes.panels:
+        panel.legend(fontsize=8, frameon=False, loc="upper left")
+    elif colour is None:
+        # Above the panel, where no curve is.
+        panel.legend(fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(curves))

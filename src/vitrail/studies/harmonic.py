@@ -38,7 +38,7 @@ def run(recipe: StudyRecipe, report: Report) -> Finding:
             recipe,
             seed,
             report,
-            name="harmonic",
+            name=f"harmonic-with-{another}",
             **without_shape(),
             init=plain.folder,
             harmonic_with=old.folder,
