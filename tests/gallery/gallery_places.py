@@ -1,5 +1,6 @@
 """Stores to test with: drawn codes, and the bytes of everything that a place keeps."""
 
+import contextlib
 import datetime
 from pathlib import Path
 
@@ -71,8 +72,10 @@ def contents(place: str) -> bytes:
     with psycopg.connect(connect_url(place)[0], autocommit=True) as connection:
         connection.execute("CHECKPOINT")
         (folder,) = connection.execute("SHOW data_directory").fetchone() or ("",)
-        files = [path for path in Path(folder).rglob("*") if "pg_wal" not in path.parts and path.is_file()]
-        return b"".join(path.read_bytes() for path in sorted(files))
+        while True:
+            files = [path for path in Path(folder).rglob("*") if "pg_wal" not in path.parts and path.is_file()]
+            with contextlib.suppress(FileNotFoundError):  # the server replaces some of its files at any time
+                return b"".join(path.read_bytes() for path in sorted(files))
 
 
 def as_stored(code: np.ndarray, place: str) -> bytes:
