@@ -176,7 +176,8 @@ def test_the_demo_ends_with_small_tables(monkeypatch: pytest.MonkeyPatch, capsys
         "trained         50.0 ± 2.0%  0.9000  10.0%",
         "raw pixels                -  0.7000  10.0%",
         "(± standard error; over all 1,000 pairs of one and 2,000 of two of 150 people, 3,600 test images)",
-        "43 clusters were found among pictures of 40 unseen characters (B-cubed F 0.88)",
+        "43 clusters were found among pictures of 40 unseen characters (B-cubed F 0.88); "
+        "the picture shows some of them, the largest first",
         "",
         "all of it took 1 min 11 s; the pictures are worth a look",
         "results:  x/a.png  x/b.png  x",

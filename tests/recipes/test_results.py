@@ -176,6 +176,7 @@ def test_a_classifier_is_no_masked_autoencoder_elsewhere_either(vit_run: Path) -
         export.run(export.ExportRecipe(vit_run, "mae"))
 
 
+@pytest.mark.timeout(600)  # half a minute at rest, several beside other work
 def test_the_demo_runs_from_end_to_end_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_network(*arguments: object) -> None:
         raise AssertionError(f"the demo reached for the network: {arguments}")

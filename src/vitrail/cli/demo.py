@@ -47,5 +47,5 @@ def _show_faces(part: FacesPart, screen: Screen) -> None:
     show(part.figures, screen)
     screen.say(
         f"{part.clusters} clusters were found among pictures of {part.characters} unseen characters "
-        f"(B-cubed F {part.agreement:.2f})"
+        f"(B-cubed F {part.agreement:.2f}); the picture shows some of them, the largest first"
     )

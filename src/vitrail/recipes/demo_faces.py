@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 CLUSTERED = 40
 """Characters whose pictures are clustered; as many others choose the threshold."""
 SHOWN = 12
-"""Clusters in the picture."""
+"""Clusters in the picture, from the largest to the smallest, evenly spread: the largest alone are those that were taken
+together by mistake."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class FacesPart:
     Attributes:
         folder: the run.
         figures: as in its ``evaluation.json``.
-        sheet: pictures of clusters.
+        sheet: pictures of some clusters.
         clusters: how many were found.
         characters: how many there are.
         agreement: B-cubed F of the two.
@@ -52,10 +53,17 @@ def run(recipe: "DemoRecipe", report: Report) -> FacesPart | None:
         FacesRecipe(
             data="glyphs",
             run=folder,
-            network="nns2",
+            network="vit",  # FaceNet's own networks are made for larger pictures and learn less from these
+            preset="digits",
+            stem="conv",
+            patch_size=8,
+            crop_padding=2,
             epochs=recipe.face_epochs,
             batch_size=240,
             per_person=8,
+            optimizer="muon",
+            lr=2e-3,
+            muon_lr=1.5e-2,
             warmup_epochs=0.5,
             evaluate_every=0,
             precision=recipe.precision,
@@ -92,7 +100,8 @@ def _cluster(folder: Path, figures: Mapping[str, Any]) -> FacesPart:
     chosen = choose_threshold(opened.embed(torch.from_numpy(others.pixels)), torch.from_numpy(others.labels))
     found = cluster(embeddings, chosen.threshold)
     groups, captions = [], []
-    for number in found.bincount().argsort(descending=True, stable=True)[:SHOWN].tolist():
+    by_size = found.bincount().argsort(descending=True, stable=True)
+    for number in by_size[np.linspace(0, len(by_size) - 1, min(SHOWN, len(by_size))).astype(int)].tolist():
         members = (found == number).nonzero().squeeze(1).numpy()
         names = [own.classes[label] for label in own.labels[members]]
         counts = sorted(((names.count(name), name) for name in set(names)), reverse=True)
