@@ -1,4 +1,4 @@
-"""The figure of a study: the paper's curve above, ours below it, along the same x; or a panel for each set of data.
+"""The figure of a study: the paper's curve above, ours below it; or a panel for each set of data.
 
 The paper's figures are of another data set and of networks trained on a hundred million faces: their height says
 nothing beside ours, their shape does. So each has its own scale upwards.
@@ -37,11 +37,12 @@ def figure_png(study: Study, found: Mapping[str, Sequence[Curve]]) -> bytes:
     else:
         groups = {LABEL: list(study.paper), "ours": [curve for curves in found.values() for curve in curves]}
         figure = Figure(figsize=(6.6, 5.6), dpi=120, layout="constrained")
-        panels = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
+        panels = figure.subplots(2, 1, sharex=study.axes.shared, height_ratios=(2, 3))
     for panel, (title, curves) in zip(panels, groups.items(), strict=True):
         _draw(panel, study.axes, curves, PAPER if title == LABEL else None)
         panel.set_title(title, fontsize=9, color=INK, loc="left")
-        panel.label_outer()
+        if study.axes.shared:
+            panel.label_outer()
     figure.suptitle(study.question, fontsize=11, color=INK)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
@@ -84,4 +85,4 @@ def _draw(panel: "Panel", axes: Axes, curves: Sequence[Curve], colour: str | Non
         panel.legend(fontsize=8, frameon=False, loc="upper left")
     elif colour is None:
         # Above the panel, where no curve is.
-        panel.legend(fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(curves))
+        panel.legend(fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=min(2, len(curves)))

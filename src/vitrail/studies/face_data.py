@@ -66,5 +66,8 @@ def _part(setting: Setting, cut: str) -> str:
 
 
 STUDY = Study(
-    "What do more training people, and more images of each, bring?", run, Axes("training images"), (paper.DATA,)
+    "What do more training people, and more images of each, bring?",
+    run,
+    Axes("training images", shared=False),
+    (paper.DATA,),
 )

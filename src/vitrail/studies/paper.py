@@ -13,8 +13,8 @@ def _curve(rows: dict[float, float], errors: tuple[float, ...] = ()) -> Curve:
     """Rows are x -> VAL in percent; errors are standard errors in points."""
     y = tuple(round(value / 100, 4) for value in rows.values())
     half = tuple(1.96 * error / 100 for error in errors)
-    low = tuple(value - width for value, width in zip(y, half, strict=False))
-    high = tuple(value + width for value, width in zip(y, half, strict=False))
+    low = tuple(round(value - width, 4) for value, width in zip(y, half, strict=False))
+    high = tuple(round(value + width, 4) for value, width in zip(y, half, strict=False))
     return Curve(LABEL, tuple(rows), y, low, high)
 
 

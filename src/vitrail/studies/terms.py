@@ -94,6 +94,7 @@ class Axes:
         log: whether x is.
         ticks: where x has its numbers, if not where it likes.
         panels: a panel for each set of data, instead of one for all beside the paper.
+        shared: whether the paper's curve stands along the same x as ours.
     """
 
     x: str
@@ -101,6 +102,7 @@ class Axes:
     log: bool = True
     ticks: tuple[float, ...] = ()
     panels: bool = False
+    shared: bool = True
 
 
 @dataclass(frozen=True)
