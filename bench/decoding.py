@@ -36,7 +36,7 @@ def build() -> BartForConditionalGeneration:
     torch.manual_seed(0)
     sizes = {"encoder_attention_heads": 8, "decoder_attention_heads": 8}
     sizes |= {"encoder_ffn_dim": 2048, "decoder_ffn_dim": 2048, "encoder_layers": 6, "decoder_layers": 6}
-    config = BartConfig(WORDS, d_model=512, init_std=0.1, forced_eos_token_id=None, **sizes)
+    config = BartConfig(vocab_size=WORDS, d_model=512, init_std=0.1, forced_eos_token_id=None, **sizes)
     return BartForConditionalGeneration(config).eval()
 
 

@@ -9,7 +9,16 @@ import torch.nn.functional as F
 
 from vitrail.errors import ConfigError, DataError
 from vitrail.nn.randomness import RowRandom
-from vitrail.text.batches import IGNORED, TextBatch, TextBatches, TokenPairs, collate, plan_by_count, plan_by_tokens
+from vitrail.text.batches import (
+    IGNORED,
+    TextBatch,
+    TextBatches,
+    TokenPairs,
+    collate,
+    make_pairs,
+    plan_by_count,
+    plan_by_tokens,
+)
 from vitrail.text.objective import SummaryObjective
 from vitrail.text.transformer import Transformer, TransformerConfig
 
@@ -140,6 +149,13 @@ def test_the_loss_is_over_tokens() -> None:
     assert float(smoothed.detach()) == pytest.approx(0.7 * expected + 0.3 * smooth, rel=1e-5)
     assert float(scalars["nats_per_token"]) == pytest.approx(expected, rel=1e-5)
     assert F.cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), reduction="sum").isclose(loss)
+
+
+def test_long_texts_are_cut_and_counted() -> None:
+    made = make_pairs([[5, 6], [5, 6, 7], []], [[8], [8, 9], [8, 9, 10]], 1, 3, 3)
+    assert [text.tolist() for text in made.sources] == [[5, 6, 1], [5, 6, 1], [1]]
+    assert [text.tolist() for text in made.targets] == [[8, 1], [8, 9, 1], [8, 9, 1]]
+    assert (made.cut_sources, made.cut_targets) == (1, 1)
 
 
 def test_what_cannot_be_meant() -> None:

@@ -39,9 +39,7 @@ def distances_png(
                 shares, edges, fill=True, alpha=0.45, color=colour, label=f"{label}, {int(values.sum()):,} pairs"
             )
         if number == 0:
-            for label, threshold in (thresholds or {}).items():
-                axes.axvline(threshold, color=INK, linewidth=0.8)
-                axes.text(threshold, axes.get_ylim()[1], f" {label}", fontsize=7, color=INK, va="top")
+            _draw_thresholds(axes, thresholds or {})
         axes.set_ylabel("share of pairs")
         axes.set_title(name, fontsize=9, color=INK, loc="left")
         axes.set_yticks([])
@@ -83,6 +81,15 @@ def draw_rocs(axes: "Axes", curves: Mapping[str, Roc], lowest: float = 1e-5) -> 
     axes.set_ylabel("VAL: pairs of one person accepted")
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.legend(fontsize=8, frameon=False, loc="upper left")
+
+
+def _draw_thresholds(axes: "Axes", thresholds: Mapping[str, float]) -> None:
+    """Lines with their names; each ends below the name of the one to its left, however near they are."""
+    for rank, (label, threshold) in enumerate(sorted(thresholds.items(), key=lambda named: named[1])):
+        height = 0.97 - 0.09 * rank
+        axes.axvline(threshold, ymax=height, color=INK, linewidth=0.8)
+        place = axes.get_xaxis_transform()  # x in distances, y in shares of the panel
+        axes.text(threshold, height, f" {label}", fontsize=7, color=INK, va="top", transform=place)
 
 
 def _png(figure: "Figure") -> bytes:

@@ -66,8 +66,8 @@ class ShapeOptions:
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
-    """How a model is trained, and where the run is kept."""
+class ImageOptions:
+    """Which images are read, and where the run is kept."""
 
     data: str = "digits"
     """Images: digits (embedded), a folder of class folders, a .parquet file or a folder of them, or a Hub name."""
@@ -81,6 +81,16 @@ class TrainingOptions:
     """Stop at an image that can't be read, or leave it out."""
     validation: float = 0.0
     """Share of the training images held out to look at while training; the test set is used once, at the end."""
+
+    def folder(self, kind: str) -> Path:
+        """Where the run is kept."""
+        return run_folder(self.run, kind, self.data)
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """How a model is trained."""
+
     epochs: int = 10
     """Passes over the training images."""
     batch_size: int = 128
@@ -116,13 +126,6 @@ class TrainingOptions:
     sharding: Literal["ddp", "fsdp"] = "ddp"
     """With several processes (torchrun): a full model on each, or its parts spread over them."""
 
-    def folder(self, kind: str) -> Path:
-        """Where the run is kept."""
-        if self.run is not None:
-            return Path(self.run)
-        name = Path(self.data).stem if Path(self.data).exists() else self.data.replace("/", "-")
-        return Path("runs") / f"{kind}-{name or 'data'}"
-
     def train_config(self, steps_per_epoch: int, layer_decay: float = 1.0) -> "TrainConfig":
         """The loop's configuration, with epochs turned into steps."""
         from vitrail.train import TrainConfig
@@ -153,3 +156,16 @@ class TrainingOptions:
             save_every=self.save_every,
             evaluate_every=self.evaluate_every * steps_per_epoch,
         )
+
+
+@dataclass(frozen=True)
+class TrainingOptions(LoopOptions, ImageOptions):
+    """How a model is trained on images."""
+
+
+def run_folder(run: Path | None, kind: str, data: str) -> Path:
+    """Where a run is kept: as asked for, else in ``runs/`` under the model's and the data's names."""
+    if run is not None:
+        return Path(run)
+    name = Path(data).stem if Path(data).exists() else data.replace("/", "-")
+    return Path("runs") / f"{kind}-{name or 'data'}"

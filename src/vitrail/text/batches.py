@@ -116,6 +116,34 @@ def plan_by_count(pairs: TokenPairs, count: int, seed: int, epoch: int) -> Plan:
     return Plan([order[place : place + count] for place in range(0, len(order), count)])
 
 
+def make_pairs(
+    sources: Sequence[Sequence[int]],
+    targets: Sequence[Sequence[int]],
+    end: int,
+    longest_source: int,
+    longest_target: int,
+) -> TokenPairs:
+    """Pairs that end with the end token, cut where they exceed a model's lengths.
+
+    Args:
+        sources: tokens of each document.
+        targets: tokens of its summary.
+        end: the token that ends a text.
+        longest_source: tokens of a source at most, its end included.
+        longest_target: tokens of a target at most, its end included.
+    """
+
+    def ended(texts: Sequence[Sequence[int]], longest: int) -> list[NDArray[np.int32]]:
+        return [np.array([*text[: longest - 1], end], np.int32) for text in texts]
+
+    return TokenPairs(
+        ended(sources, longest_source),
+        ended(targets, longest_target),
+        sum(len(text) >= longest_source for text in sources),
+        sum(len(text) >= longest_target for text in targets),
+    )
+
+
 class TextBatches:
     """Endless training batches; each item is the list of this process's micro-batches for one step of the optimizer.
 

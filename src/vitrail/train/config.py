@@ -19,7 +19,7 @@ class TrainConfig:
     steps: int
     """Optimizer steps of the whole run."""
     batch_size: int
-    """Images in one optimizer step, over all processes and micro-batches."""
+    """Examples in one optimizer step (of texts: their tokens), over all processes and micro-batches."""
     micro_batches: int = 1
     """Parts that each process cuts its share of a batch into, to save memory (gradient accumulation)."""
     lr: float = 1e-3
