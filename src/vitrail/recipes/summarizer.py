@@ -1,0 +1,245 @@
+"""Train an encoder-decoder Transformer to write summaries (Vaswani et al. 2017; Lewis et al. 2020 for the layout).
+
+One step is read in four files: this one, ``text/batches.py`` (which texts meet), ``text/transformer.py`` (the model)
+and ``text/objective.py`` (the loss per target token).
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from vitrail.errors import ConfigError, ModelError
+from vitrail.recipes.events import Note, Report, ignore
+from vitrail.recipes.options import LoopOptions, run_folder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from vitrail.data.documents import Documents
+    from vitrail.recipes.text_runs import TextRun
+    from vitrail.text import Transformer, TransformerConfig
+    from vitrail.text.batches import TextBatches, TokenPairs
+    from vitrail.text.tokens import Tokens
+
+SHOWN = 3
+"""Documents whose summaries are written down at each look."""
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """Which texts are read, how they become tokens, and where the run is kept."""
+
+    data: str = "docstrings"
+    """Documents with summaries: docstrings (embedded), a .jsonl, .csv or .parquet file, a folder of them, or a Hub
+    name."""
+    run: Path | None = None
+    """Folder of the run; an unfinished run there goes on (default: runs/ with the model's and the data's names)."""
+    columns: tuple[str, str] | None = None
+    """Names of the columns with documents and with summaries (default: found by their usual names)."""
+    tokenizer: Literal["bpe", "unigram"] = "bpe"
+    """Kind of tokenizer that is made for the texts."""
+    vocabulary: int = 8000
+    """Tokens of that tokenizer, at most."""
+    longest_document: int = 512
+    """Tokens that documents are cut to."""
+    longest_summary: int = 64
+    """Tokens that summaries are cut to."""
+
+
+@dataclass(frozen=True)
+class SummarizerRecipe(LoopOptions, TextOptions):
+    """Train a model that writes summaries, on documents with their summaries."""
+
+    batch_size: int = 8192
+    """Tokens in one optimizer step at most: documents and summaries, with what pads them."""
+    preset: str = "small"
+    """Shape of the model: course, small, bart_base, bart_large, t5_small or t5_v1_1_small."""
+    init: str | None = None
+    """Start from this run, folder or Hub name of a BART or T5, with its shape and tokenizer."""
+    label_smoothing: float = 0.1
+    """Share of a target that is spread over all tokens."""
+    dropout: float = 0.1
+    """On what each branch adds to the residual stream."""
+
+    def folder(self) -> Path:
+        """Where the run is kept."""
+        return run_folder(self.run, "summarizer", self.data)
+
+
+@dataclass(frozen=True)
+class SummarizerSummary:
+    """What training a summarizer gives back.
+
+    Attributes:
+        folder: the run.
+        parameters: of the model.
+        finished: False where it was interrupted after a clean save; the same recipe then goes on.
+        seconds: of this session's training.
+        metrics: the last figures on the training and validation texts.
+    """
+
+    folder: Path
+    parameters: int
+    finished: bool
+    seconds: float
+    metrics: Mapping[str, float]
+
+
+def run(recipe: SummarizerRecipe, report: Report = ignore) -> SummarizerSummary:
+    """Train, or go on with the run in the recipe's folder.
+
+    Raises:
+        VitrailError: an option, the data, the folder or the start can't be used; the text says what to do.
+    """
+    import torch
+
+    from vitrail.data.documents import load_documents
+    from vitrail.nn.randomness import derive_seed
+    from vitrail.recipes.text_runs import describe_text, open_text_run
+    from vitrail.recipes.training import count_parameters
+    from vitrail.text.objective import SummaryObjective
+    from vitrail.train import train
+    from vitrail.train.files import writable_folder
+    from vitrail.train.precision import pick_device
+
+    start = None if recipe.init is None else open_text_run(recipe.init)
+    recipe = settle(recipe, start)
+    folder = recipe.folder()
+    texts, held_out = (load_documents(recipe.data, part, recipe.columns) for part in ("train", "validation"))
+    if texts.empty:
+        report(Note(f"left out {texts.empty:,} pairs with an empty side"))
+    tokens = tokens_of(recipe, folder, texts, start)
+    pairs = pairs_of(recipe, tokens, texts)
+    report(Note(_in_words(pairs, tokens)))
+    config = configure(recipe, tokens, start)
+    torch.manual_seed(derive_seed(recipe.seed, "start"))
+    model = build(config, start)
+    batches = batches_of(recipe, pairs, tokens, pick_device(recipe.device))
+    report(Note(f"{batches.steps_per_epoch:,} batches an epoch, {batches.padding:.1%} of their tokens padding"))
+    tokens.save(writable_folder(folder))
+    look = _look(recipe, tokens, held_out, folder)
+    objective = SummaryObjective(model, recipe.label_smoothing)
+    result = train(
+        objective,
+        batches,
+        recipe.train_config(batches.steps_per_epoch),
+        folder,
+        evaluate=look,
+        report=report,
+        describe=describe_text(config, tokens, texts, asdict(recipe)),
+    )
+    return SummarizerSummary(folder, count_parameters(model), result.finished, result.seconds, result.metrics)
+
+
+def settle(recipe: SummarizerRecipe, start: "TextRun | None") -> SummarizerRecipe:
+    """The recipe with what follows from its start.
+
+    Raises:
+        ModelError: texts longer than the start's positions.
+        ConfigError: lengths that leave no room for a word.
+    """
+    if min(recipe.longest_document, recipe.longest_summary) < 2:
+        raise ConfigError(
+            f"documents of {recipe.longest_document} and summaries of {recipe.longest_summary} tokens leave no room "
+            "for a word before the end: take 2 or more of each."
+        )
+    if start is not None and start.model.config.positions == "learned":
+        room = start.model.config.max_length
+        if max(recipe.longest_document, recipe.longest_summary) > room:
+            raise ModelError(
+                f"{start.folder} has {room:,} positions, and texts of {recipe.longest_document:,} and "
+                f"{recipe.longest_summary:,} tokens were asked for: cut them shorter."
+            )
+    return recipe
+
+
+def tokens_of(recipe: SummarizerRecipe, folder: Path, texts: "Documents", start: "TextRun | None") -> "Tokens":
+    """The tokenizer: that of the start, that of the run which goes on, or one made for the texts."""
+    from vitrail.text.tokens import FILE, load_tokens, train_tokenizer
+
+    if start is not None:
+        return start.tokens
+    if (folder / FILE).is_file():
+        return load_tokens(folder, pad=0, start=1, end=1)
+    return train_tokenizer([*texts.documents, *texts.summaries], recipe.vocabulary, recipe.tokenizer)
+
+
+def pairs_of(recipe: SummarizerRecipe, tokens: "Tokens", texts: "Documents") -> "TokenPairs":
+    """Texts as tokens, cut to the recipe's lengths."""
+    from vitrail.text.batches import make_pairs
+
+    encoded = tokens.encode(texts.documents), tokens.encode(texts.summaries)
+    return make_pairs(*encoded, tokens.end, recipe.longest_document, recipe.longest_summary)
+
+
+def configure(recipe: SummarizerRecipe, tokens: "Tokens", start: "TextRun | None") -> "TransformerConfig":
+    """The shape of the model.
+
+    Raises:
+        ConfigError: no such preset.
+    """
+    from vitrail.text.presets import PRESETS
+
+    if start is not None:
+        return replace(start.model.config, dropout=recipe.dropout)
+    if recipe.preset not in PRESETS:
+        raise ConfigError(f"there is no preset called {recipe.preset!r}: choose one of {', '.join(PRESETS)}.")
+    shape = replace(PRESETS[recipe.preset](len(tokens)), pad=tokens.pad, start=tokens.start, end=tokens.end)
+    return replace(shape, max_length=max(recipe.longest_document, recipe.longest_summary), dropout=recipe.dropout)
+
+
+def build(config: "TransformerConfig", start: "TextRun | None") -> "Transformer":
+    """The model before its first step."""
+    from vitrail.text import Transformer
+
+    model = Transformer(config)
+    if start is not None:
+        model.load_state_dict(start.model.state_dict())
+    return model
+
+
+def batches_of(recipe: SummarizerRecipe, pairs: "TokenPairs", tokens: "Tokens", device: object) -> "TextBatches":
+    """The batches of this process."""
+    from vitrail.text.batches import TextBatches
+
+    return TextBatches(
+        pairs,
+        recipe.batch_size,
+        seed=recipe.seed,
+        pad=tokens.pad,
+        start=tokens.start,
+        micro_batches=recipe.micro_batches,
+        rank=int(os.environ.get("RANK", "0")),
+        world_size=int(os.environ.get("WORLD_SIZE", "1")),
+        device=device,  # type: ignore[arg-type]
+    )
+
+
+def _look(
+    recipe: SummarizerRecipe, tokens: "Tokens", held_out: "Documents", folder: Path
+) -> "Callable[[nn.Module], Mapping[str, float]]":
+    """What is done at each look: the loss on held-out texts, and summaries of some of them into ``samples.md``."""
+    pairs = pairs_of(recipe, tokens, held_out)
+
+    def look(module: "nn.Module") -> Mapping[str, float]:
+        from vitrail.recipes.evaluate_text import loss_on, samples
+        from vitrail.recipes.results import write_bytes
+        from vitrail.text import Transformer
+
+        assert isinstance(module, Transformer)
+        shown = samples(module, tokens, held_out, SHOWN, recipe.longest_document, recipe.longest_summary)
+        write_bytes(folder / "samples.md", shown.encode())
+        return loss_on(module, pairs, tokens, recipe.batch_size)
+
+    return look
+
+
+def _in_words(pairs: "TokenPairs", tokens: "Tokens") -> str:
+    cut = [
+        f"{count:,} {what} were cut"
+        for count, what in ((pairs.cut_sources, "documents"), (pairs.cut_targets, "summaries"))
+        if count
+    ]
+    return ", ".join([f"{len(pairs):,} pairs in {len(tokens):,} tokens", *cut])
