@@ -3,6 +3,7 @@
 import importlib
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,12 @@ from PIL import Image
 
 from vitrail.cli import main
 from vitrail.cli.entry import pick
+from vitrail.data import glyphs
 from vitrail.recipes.presets import MAE
+
+sys.path.append(str(Path(__file__).parents[1] / "gallery"))
+
+from gallery_faces import portrait
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -86,6 +92,7 @@ def test_pages_are_no_wider_than_a_screen(page: Path) -> None:
 
 SMALLER = {
     "train": ["--epochs", "1", "--batch-size", "32", "--dim", "16", "--heads", "2", "--depth", "1"],
+    "train faces": ["--epochs", "1", "--batch-size", "40", "--image-size", "32"],
     "probe": ["--seeds", "1", "--labels-per-class", "5", "--epochs", "1"],
 }
 """What makes a page's commands quick; the shape is left out where --init brings it."""
@@ -93,7 +100,7 @@ SMALLER = {
 
 def quickly(typed: list[str]) -> list[str]:
     """The same command with less to do: of an option given twice, the last counts."""
-    small = SMALLER.get(typed[0], [])
+    small = SMALLER.get(" ".join(typed[:2]), SMALLER.get(typed[0], []))
     return [*typed, *(small[:4] if "--init" in typed else small)]
 
 
@@ -108,12 +115,32 @@ def take_photos(folder: Path) -> None:
             Image.fromarray(pixels.astype(np.uint8)).save(folder / kind / f"{number}.png")
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tour.md", "docs/vision.md"])
+def take_portraits(folder: Path) -> None:
+    """Drawn people: some to train on, more of Ada, one party, and a heap of photographs."""
+    for person in range(30):
+        (folder / "people" / f"p{person}").mkdir(parents=True)
+        for number in range(5):
+            portrait(folder / "people" / f"p{person}" / f"{number}.png", 100 + 4 * person, seed=100 * person + number)
+    for place in ("ada", "photos-of-people"):
+        (folder / place).mkdir()
+        for number in range(1, 4):
+            portrait(folder / place / f"{number}.jpg", 130, seed=number)
+    portrait(folder / "party.jpg")
+
+
+@pytest.mark.timeout(600)  # a minute at rest
+@pytest.mark.parametrize("page", ["README.md", "docs/tour.md", "docs/vision.md", "docs/faces.md"])
 def test_a_page_runs_from_top_to_bottom(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its commands in order, only smaller, and then its Python."""
     monkeypatch.chdir(tmp_path)
     take_photos(tmp_path / "path" / "to" / "photos")
+    take_portraits(tmp_path / "path" / "to")
     shutil.copytree(ROOT / "docs" / "images", tmp_path / "docs" / "images")
+    # A twelfth of the characters, which no other test may find in its cache.
+    monkeypatch.setenv("VITRAIL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(glyphs, "identities", lambda part, all_of=glyphs.identities: all_of(part)[:12])
+    if "runs/demo/faces" in (ROOT / page).read_text(encoding="utf-8"):
+        assert main(quickly(["train", "faces", "--run", "runs/demo/faces", "--per-person", "8"])) == 0
     for place, words in commands_of(ROOT / page):
         typed = ours(words)
         if typed is None or typed[0] in ("demo", "--help") or words[0] == "torchrun":

@@ -21,8 +21,8 @@ def after_probing(folder: Path) -> str:
 
 
 def after_faces(folder: Path) -> str:
-    """A face network's thresholds may be asked of other people than those it was tested on."""
-    return f"vitrail evaluate {_quoted(folder)} --data FOLDER_OF_PEOPLE"
+    """A face network is there to recognise people."""
+    return f"vitrail faces enroll {_quoted(folder)} NAME PHOTOGRAPH"
 
 
 def after_training(folder: Path) -> str:
