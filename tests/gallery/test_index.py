@@ -1,12 +1,13 @@
 """The index finds what a loop finds, survives what happens to files, and is never more than a copy of the database."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from gallery_places import DIM, MODEL, draw_codes, nearest_by_loop, record
 
-from vitrail.errors import OutputError
+from vitrail.errors import ConfigError, OutputError
 from vitrail.gallery import folder
 from vitrail.gallery.folder import INDEX, FolderStore
 from vitrail.gallery.index import VectorIndex, load_index, saved_changes
@@ -37,6 +38,12 @@ def test_what_is_found_is_what_a_loop_finds() -> None:
     index, codes = filled()
     for code in draw_codes(23, seed=1):
         assert {key - 1000 for key in index.search(code, 5)} == nearest_by_loop(codes, code, 5)
+
+
+def test_without_usearch_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "usearch.index", None)
+    with pytest.raises(ConfigError, match=r"usearch, which isn't installed: pip install 'vitrail\[faces\]'"):
+        load_index(tmp_path / INDEX, DIM)
 
 
 def test_an_empty_index_finds_nothing(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Int8, Int64
 
+from vitrail.errors import ConfigError
 from vitrail.train.files import written_beside
 
 if TYPE_CHECKING:
@@ -96,7 +97,11 @@ def saved_changes(path: Path) -> int:
 
 
 def load_index(path: Path, dim: int) -> VectorIndex:
-    """The index in a file; an empty one if there is none, or if it is damaged, and then the file is removed."""
+    """The index in a file; an empty one if there is none, or if it is damaged, and then the file is removed.
+
+    Raises:
+        ConfigError: usearch isn't installed.
+    """
     index = VectorIndex(dim)
     try:
         content = path.read_bytes()
@@ -114,8 +119,12 @@ def load_index(path: Path, dim: int) -> VectorIndex:
 
 
 def _new(dim: int) -> "Index":
-    from usearch.index import Index
-
+    try:
+        from usearch.index import Index
+    except ImportError as error:
+        raise ConfigError(
+            "a gallery in a folder is searched by usearch, which isn't installed: pip install 'vitrail[faces]'."
+        ) from error
     # On one sphere the cosine orders as the squared distance does, and asks for no common scale of the codes.
     return Index(
         ndim=dim,
