@@ -236,6 +236,7 @@ CASES = [
     ("identify runs/faces photos/0.png --gallery club", "false accept rate of 0.001"),
     ("identify runs/faces --gallery club", "no photograph"),
     ("forget Adda --gallery club", "did you mean Ada?"),
+    ("forget ADDA --gallery club", "did you mean Ada?"),
     ("forget ../Ada --gallery club", "did you mean Ada?"),
     ("forget club/gallery.sqlite3 --gallery club", "there is no club/gallery.sqlite3 in club"),
     ("forget Ada --gallery nowhere", "there is no gallery in nowhere"),
@@ -251,14 +252,14 @@ CASES = [
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
-    """Every file but locks and logs; of a gallery's database what it holds, as a look into it may count itself."""
+    """Folders, and files but locks and logs; of a gallery's database what it holds, as a look may count itself."""
     found = {}
     for path in folder.rglob("*"):
         if path.name == "gallery.sqlite3" and path.parent.name == "club":
             with contextlib.closing(sqlite3.connect(path)) as database:
                 found[path] = "\n".join(database.iterdump()).encode()
-        elif path.is_file() and not path.name.endswith((".lock", "-shm", "-wal")):
-            found[path] = path.read_bytes()
+        elif not path.name.endswith((".lock", "-shm", "-wal")):
+            found[path] = b"a folder" if path.is_dir() else path.read_bytes()
     return found
 
 

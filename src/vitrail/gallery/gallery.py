@@ -21,7 +21,7 @@ from vitrail.gallery.codes import dequantise, quantise, squared_distances
 from vitrail.gallery.comparing import FAR, Verdict, cluster_photographs, require_own, verify
 from vitrail.gallery.detection import ONLY_FACE, Box, Choice
 from vitrail.gallery.folder import FolderStore
-from vitrail.gallery.names import clean_name
+from vitrail.gallery.names import clean_name, name_key
 from vitrail.gallery.postgres import SCHEMES, PostgresStore
 from vitrail.gallery.reading import Embed, Face, FaceReader
 from vitrail.gallery.store import Enrolment, Header, Person, Record, Store, require_admissible
@@ -288,10 +288,11 @@ def forget_person(where: str | Path, name: str) -> int:
 
 def _forget(store: Store, name: str) -> int:
     shown = clean_name(name)
-    near = difflib.get_close_matches(shown, [person.name for person in store.people()], n=1)
+    known = {name_key(person.name): person.name for person in store.people()}
+    near = difflib.get_close_matches(name_key(shown), known, n=1)
     faces = store.forget(name)
     if not faces:
-        meant = f"did you mean {near[0]}?" if near else "list who is there (vitrail faces people)."
+        meant = f"did you mean {known[near[0]]}?" if near else "list who is there (vitrail faces people)."
         raise GalleryError(f"there is no {shown} in {store.where}: {meant}")
     return faces
 

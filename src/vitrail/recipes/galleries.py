@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vitrail.errors import ConfigError, ModelError, OutputError
+from vitrail.errors import ConfigError, ModelError, OutputError, VitrailError
 from vitrail.recipes.events import Note, Report, ignore
 
 if TYPE_CHECKING:
@@ -349,6 +349,7 @@ def cluster(recipe: ClusterRecipe, report: Report = ignore) -> Clusters:
         raise OutputError(f"{recipe.output} holds files already: name another --output, or empty it.")
     opened, photographs = require_faces(recipe.run), _photographs(recipe.photographs)
     threshold = _measured(opened).cluster_threshold if recipe.threshold is None else recipe.threshold
+    existed = recipe.output.is_dir()
     writable_folder(recipe.output)
     without = 0
 
@@ -357,7 +358,12 @@ def cluster(recipe: ClusterRecipe, report: Report = ignore) -> Clusters:
         without += 1
         report(Note(f"left out: {error}"))
 
-    groups = cluster_photographs(reader_of(opened), photographs, threshold, leave_out, whole=recipe.whole)
+    try:
+        groups = cluster_photographs(reader_of(opened), photographs, threshold, leave_out, whole=recipe.whole)
+    except VitrailError:
+        if not existed:
+            recipe.output.rmdir()
+        raise
     sheets = []
     for number, faces in enumerate(groups):
         if len(faces) > 1:
