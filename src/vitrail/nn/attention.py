@@ -2,7 +2,7 @@
 
 ``attention`` computes softmax(q kᵀ · scale + mask) v either *fused* (PyTorch's kernel, which never holds the
 weights) or *explicit* (the formula, line by line). The explicit path runs where someone records the weights, and
-where it is the faster one: half precision on a CPU at short lengths. The two agree to 1e-5 in float32
+where it is the faster one: on a CPU at short lengths. The two agree to 1e-5 in float32
 (``tests/nn/test_attention.py``).
 
 We differ from the paper in nothing, and from PyTorch's ``is_causal`` in one point: with fewer queries than keys the
@@ -23,8 +23,9 @@ from vitrail.nn.cache import GrowingKeyValues, KeyValues
 
 Path = Literal["auto", "fused", "explicit"]
 
-SHORT = 512
-"""Up to this many keys the explicit path is the faster one on a CPU in half precision (``bench/attention.py``)."""
+SHORT, SHORT_FLOAT32 = 512, 96
+"""Up to this many keys the explicit path is the faster one on a CPU: in bf16, and in float32 where a gradient follows
+(``bench/attention.py``)."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,11 @@ def attention(
 
 
 def _explicit_is_faster(q: Tensor, k: Tensor) -> bool:
-    return q.device.type == "cpu" and q.dtype == torch.bfloat16 and k.shape[-2] <= SHORT
+    if q.device.type != "cpu":
+        return False
+    if q.dtype == torch.bfloat16:
+        return k.shape[-2] <= SHORT
+    return q.dtype == torch.float32 and q.requires_grad and k.shape[-2] <= SHORT_FLOAT32
 
 
 def _with_causal(mask: Tensor | None, q: Tensor, k: Tensor) -> Tensor:
