@@ -40,8 +40,9 @@ from torch.nn.functional import normalize
 from vitrail.data import require_identities
 from vitrail.faces.agreement import Agreement, bcubed
 from vitrail.faces.clustering import choose_threshold, cluster
-from vitrail.recipes.evaluate_faces import people_of, raw_pixels
+from vitrail.recipes.evaluate_faces import raw_pixels
 from vitrail.recipes.events import ignore
+from vitrail.recipes.face_measures import people_of
 from vitrail.recipes.faces import FacesRecipe
 from vitrail.recipes.faces import run as train
 from vitrail.recipes.inference import embeddings_of, inferring

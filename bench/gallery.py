@@ -141,8 +141,8 @@ def main() -> None:
 def val_of_run(folder: Path) -> dict[str, float]:
     """``val_change`` on the test images of a trained network."""
     from vitrail.data import require_identities
-    from vitrail.recipes.evaluate_faces import people_of
     from vitrail.recipes.events import ignore
+    from vitrail.recipes.face_measures import people_of
     from vitrail.recipes.inference import embeddings_of, inferring
     from vitrail.recipes.runs import open_run
 

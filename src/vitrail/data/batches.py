@@ -45,6 +45,20 @@ class ImageBatch:
     total: int
 
 
+def own_parts(rank: int, world_size: int, micro_batches: int) -> range:
+    """Which of the ``world_size * micro_batches`` parts of a global batch are this process's.
+
+    Raises:
+        ConfigError: counts that can't be meant.
+    """
+    if micro_batches < 1 or not 0 <= rank < world_size:
+        raise ConfigError(
+            f"{micro_batches} micro-batches for process {rank} of {world_size} can't be meant: at least one "
+            "micro-batch, and processes counted from 0."
+        )
+    return range(rank * micro_batches, (rank + 1) * micro_batches)
+
+
 class ImageBatches:
     """Endless training batches; each item is the list of this process's micro-batches for one step of the optimizer.
 
@@ -84,12 +98,8 @@ class ImageBatches:
         labels: bool = True,
         choose: Callable[[int], Int64[Tensor, " b"]] | None = None,
     ):
+        mine = own_parts(rank, world_size, micro_batches)
         parts = world_size * micro_batches
-        if micro_batches < 1 or not 0 <= rank < world_size:
-            raise ConfigError(
-                f"{micro_batches} micro-batches for process {rank} of {world_size} can't be meant: at least one "
-                "micro-batch, and processes counted from 0."
-            )
         if batch_size < parts:
             raise ConfigError(
                 f"A batch of {batch_size} can't be shared by {world_size} processes with {micro_batches} micro-batches "
@@ -109,7 +119,6 @@ class ImageBatches:
         self._choose = choose
         self._total = batch_size
         bounds = [batch_size * part // parts for part in range(parts + 1)]
-        mine = range(rank * micro_batches, (rank + 1) * micro_batches)
         self._rows = [range(bounds[part], bounds[part + 1]) for part in mine]
         self._step = 0
         self._epoch_order: tuple[int, Tensor] = (-1, torch.empty(0, dtype=torch.int64))

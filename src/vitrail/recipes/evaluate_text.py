@@ -86,6 +86,7 @@ def run(recipe: EvaluateTextRecipe, report: Report = ignore) -> TextEvaluation:
         no_repeat_ngram=recipe.no_repeat_ngram,
     )
     written = list(opened.summarize(texts.documents, options))
+    scored = rouge_scores(written, texts.summaries)
     tokens = opened.tokens
     encoded = tokens.encode(texts.documents), tokens.encode(texts.summaries)
     pairs = make_pairs(*encoded, tokens.end, opened.longest_document, opened.longest_summary)
@@ -95,19 +96,18 @@ def run(recipe: EvaluateTextRecipe, report: Report = ignore) -> TextEvaluation:
         "fingerprint": texts.fingerprint,
         "documents": len(texts),
         **loss_on(opened.model, pairs, tokens, 8192),
-        **_figures(written, texts),
+        **_figures(written, texts, scored),
         "decoding": asdict(options),
     }
-    ranked = rouge_scores(written, texts.summaries)
     if recipe.beside is not None:
-        figures["beside"] = _beside(recipe.beside, texts, ranked)
+        figures["beside"] = _beside(recipe.beside, texts, scored)
     figures["seconds"] = round(time.monotonic() - began, 1)
     lines = [
         json.dumps({"document": document, "summary": summary, "reference": reference}, ensure_ascii=False)
         for document, summary, reference in zip(texts.documents, written, texts.summaries, strict=True)
     ]
     files = (
-        write_bytes(opened.folder / "examples.md", _examples(written, texts, ranked["rougeL"]).encode()),
+        write_bytes(opened.folder / "examples.md", _examples(written, texts, scored["rougeL"]).encode()),
         write_bytes(opened.folder / "summaries.jsonl", ("\n".join(lines) + "\n").encode(errors="backslashreplace")),
     )
     write_json(opened.folder / "evaluation.json", figures)
@@ -115,49 +115,47 @@ def run(recipe: EvaluateTextRecipe, report: Report = ignore) -> TextEvaluation:
 
 
 def loss_on(model: Transformer, pairs: TokenPairs, tokens: Tokens, budget: int) -> dict[str, float]:
-    """Nats per target token over all pairs, without label smoothing, and the perplexity that this is."""
+    """Nats per target token over all pairs, without label smoothing, and the perplexity that this is.
+
+    The model is in evaluation mode.
+    """
     objective, device = SummaryObjective(model), model.embedding.weight.device
     largest = max(len(source) + len(target) for source, target in zip(pairs.sources, pairs.targets, strict=True))
     total, count = 0.0, 0
-    training = model.training
-    model.eval()
     with torch.inference_mode():
         for rows in plan_by_tokens(pairs, max(budget, largest), 0, 0).batches:
             batch = collate(pairs, rows, pad=tokens.pad, start=tokens.start, device=device)
             loss, number, _ = objective.loss(batch, RowRandom(0, 0, batch.rows, batch.total))
             total, count = total + float(loss), count + int(number)
-    model.train(training)
     return {"nats_per_token": total / count, "perplexity": math.exp(min(total / count, 700))}
 
 
 def samples(
     model: Transformer, tokens: Tokens, texts: Documents, count: int, longest_document: int, longest_summary: int
 ) -> str:
-    """Summaries of some documents beside the authors' own, as Markdown."""
+    """Summaries of some documents beside the authors' own, as Markdown; the model is in evaluation mode."""
     rows = random.Random(derive_seed(0, "samples")).sample(range(len(texts)), min(count, len(texts)))
     options = Decoding(beams=1, max_tokens=longest_summary)
-    training = model.training
-    model.eval()
     written = list(summarize(model, tokens, [texts.documents[row] for row in rows], options, longest_document))
-    model.train(training)
     return "\n".join(
         _example(texts.documents[row], text, texts.summaries[row]) for row, text in zip(rows, written, strict=True)
     )
 
 
-def _figures(written: Sequence[str], texts: Documents) -> dict[str, Any]:
-    subjects: dict[str, Sequence[str]] = {
-        "summaries": written,
+def _figures(written: Sequence[str], texts: Documents, scored: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
+    baselines: dict[str, Sequence[str]] = {
         "first sentence": [lead(document) for document in texts.documents],
         "central sentence": [central(document) for document in texts.documents],
     }
+    rouge = {"summaries": scored, **{name: rouge_scores(of, texts.summaries) for name, of in baselines.items()}}
     return {
         "rouge": {
-            name: {kind: asdict(interval(100 * values)) for kind, values in rouge_scores(of, texts.summaries).items()}
-            for name, of in subjects.items()
+            name: {kind: asdict(interval(100 * values)) for kind, values in scores.items()}
+            for name, scores in rouge.items()
         },
         "manner": {
-            name: asdict(manner(of, texts.documents)) for name, of in {**subjects, "authors": texts.summaries}.items()
+            name: asdict(manner(of, texts.documents))
+            for name, of in {"summaries": written, **baselines, "authors": texts.summaries}.items()
         },
     }
 

@@ -105,7 +105,7 @@ def run(recipe: SummarizerRecipe, report: Report = ignore) -> SummarizerSummary:
     from vitrail.train.precision import pick_device
 
     start = None if recipe.init is None else open_text_run(recipe.init)
-    recipe = settle(recipe, start)
+    require_lengths(recipe, start)
     folder = recipe.folder()
     texts, held_out = (load_documents(recipe.data, part, recipe.columns) for part in ("train", "validation"))
     if texts.empty:
@@ -133,8 +133,8 @@ def run(recipe: SummarizerRecipe, report: Report = ignore) -> SummarizerSummary:
     return SummarizerSummary(folder, count_parameters(model), result.finished, result.seconds, result.metrics)
 
 
-def settle(recipe: SummarizerRecipe, start: "TextRun | None") -> SummarizerRecipe:
-    """The recipe with what follows from its start.
+def require_lengths(recipe: SummarizerRecipe, start: "TextRun | None") -> None:
+    """Refuse lengths of texts that the recipe or its start has no room for.
 
     Raises:
         ModelError: texts longer than the start's positions.
@@ -152,7 +152,6 @@ def settle(recipe: SummarizerRecipe, start: "TextRun | None") -> SummarizerRecip
                 f"{start.folder} has {room:,} positions, and texts of {recipe.longest_document:,} and "
                 f"{recipe.longest_summary:,} tokens were asked for: cut them shorter."
             )
-    return recipe
 
 
 def tokens_of(recipe: SummarizerRecipe, folder: Path, texts: "Documents", start: "TextRun | None") -> "Tokens":
@@ -181,12 +180,12 @@ def configure(recipe: SummarizerRecipe, tokens: "Tokens", start: "TextRun | None
         ConfigError: no such preset.
     """
     from vitrail.text.presets import PRESETS
+    from vitrail.vision.presets import named_preset
 
     if start is not None:
         return replace(start.model.config, dropout=recipe.dropout)
-    if recipe.preset not in PRESETS:
-        raise ConfigError(f"there is no preset called {recipe.preset!r}: choose one of {', '.join(PRESETS)}.")
-    shape = replace(PRESETS[recipe.preset](len(tokens)), pad=tokens.pad, start=tokens.start, end=tokens.end)
+    preset = named_preset(PRESETS, recipe.preset)
+    shape = replace(preset(len(tokens)), pad=tokens.pad, start=tokens.start, end=tokens.end)
     return replace(shape, max_length=max(recipe.longest_document, recipe.longest_summary), dropout=recipe.dropout)
 
 

@@ -16,7 +16,8 @@ from jaxtyping import Bool, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vitrail.errors import ConfigError, DataError
+from vitrail.data.batches import own_parts
+from vitrail.errors import DataError
 from vitrail.nn.randomness import derive_seed
 
 IGNORED = -100
@@ -178,17 +179,12 @@ class TextBatches:
         world_size: int = 1,
         device: torch.device | str = "cpu",
     ) -> None:
-        if micro_batches < 1 or not 0 <= rank < world_size:
-            raise ConfigError(
-                f"{micro_batches} micro-batches for process {rank} of {world_size} can't be meant: at least one "
-                "micro-batch, and processes counted from 0."
-            )
+        self._mine = own_parts(rank, world_size, micro_batches)
         if not len(pairs):
             raise DataError("there is no text to train on: name data with at least one document and its summary.")
         self._pairs, self._tokens, self._count, self._seed = pairs, tokens, count, seed
         self._pad, self._start, self._device = pad, start, torch.device(device)
         self._parts = world_size * micro_batches
-        self._mine = range(rank * micro_batches, (rank + 1) * micro_batches)
         self._step = 0
         self._plans: list[Plan] = []
         self._ends: list[int] = []  # steps up to and including each epoch planned
