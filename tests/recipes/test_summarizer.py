@@ -144,3 +144,12 @@ def test_what_stops_it(texts: Path) -> None:
         text_runs.open_text_run(other.folder)
     with pytest.raises(ModelError, match="no folder here"):
         text_runs.open_text_run("no such thing")
+
+
+def test_a_run_of_another_kind_is_left_as_it_is(texts: Path) -> None:
+    other = texts.parent / "run"
+    other.mkdir()
+    (other / "config.json").write_text(json.dumps({"kind": "mae", "format": 1}))
+    with pytest.raises(ConfigError, match="a run of kind 'mae', not a summarizer"):
+        summarizer.run(recipe(texts))
+    assert [path.name for path in other.iterdir()] == ["config.json"]

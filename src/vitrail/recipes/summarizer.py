@@ -107,6 +107,7 @@ def run(recipe: SummarizerRecipe, report: Report = ignore) -> SummarizerSummary:
     start = None if recipe.init is None else open_text_run(recipe.init)
     require_lengths(recipe, start)
     folder = recipe.folder()
+    require_own(folder)
     texts, held_out = (load_documents(recipe.data, part, recipe.columns) for part in ("train", "validation"))
     if texts.empty:
         report(Note(f"left out {texts.empty:,} pairs with an empty side"))
@@ -152,6 +153,20 @@ def require_lengths(recipe: SummarizerRecipe, start: "TextRun | None") -> None:
                 f"{start.folder} has {room:,} positions, and texts of {recipe.longest_document:,} and "
                 f"{recipe.longest_summary:,} tokens were asked for: cut them shorter."
             )
+
+
+def require_own(folder: Path) -> None:
+    """Refuse a folder that holds another kind of run, before a tokenizer is put beside its weights.
+
+    Raises:
+        ConfigError: it does.
+    """
+    from vitrail.recipes.text_runs import KIND
+    from vitrail.train import read_config
+
+    kind = read_config(folder).get("kind") if (folder / "config.json").is_file() else KIND
+    if kind != KIND:
+        raise ConfigError(f"{folder} holds a run of kind {kind!r}, not a summarizer: name another folder by --run.")
 
 
 def tokens_of(recipe: SummarizerRecipe, folder: Path, texts: "Documents", start: "TextRun | None") -> "Tokens":
