@@ -9,6 +9,7 @@ We differ from the paper in nothing, and from PyTorch's ``is_causal`` in one poi
 *last* query sees every key, which is what decoding with a cache needs.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -20,6 +21,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from vitrail.nn.cache import GrowingKeyValues, KeyValues
+from vitrail.nn.dropout import drop
 
 Path = Literal["auto", "fused", "explicit"]
 
@@ -90,11 +92,11 @@ def attention(
         )
     if causal:
         mask = _with_causal(mask, q, k)
-    scores, weights = _explicit_weights(q, k, mask, scale, recorded=tap is not None)
-    kept = F.dropout(weights, dropout) if dropout else weights
-    output = kept.to(v.dtype) @ v
-    if tap is not None:
-        tap(AttentionRecord(q, k, v, mask, causal, scale, scores, weights, output))
+    if tap is None:
+        return drop(_weights(q, k, mask, scale), dropout).to(v.dtype) @ v
+    scores, weights = _recorded_weights(q, k, mask, scale)
+    output = drop(weights, dropout).to(v.dtype) @ v
+    tap(AttentionRecord(q, k, v, mask, causal, scale, scores, weights, output))
     return output
 
 
@@ -113,29 +115,48 @@ def _with_causal(mask: Tensor | None, q: Tensor, k: Tensor) -> Tensor:
     return mask & allowed if mask.dtype == torch.bool else mask.masked_fill(~allowed, float("-inf"))
 
 
-def _explicit_weights(
-    q: Tensor, k: Tensor, mask: Tensor | None, scale: float, *, recorded: bool
-) -> tuple[Tensor, Tensor]:
-    """Logits and their softmax, whose sums are float32 under half precision; both *are* float32 where recorded."""
-    scores = _scaled_product(q, k, scale)
-    if recorded:
-        scores = scores.to(torch.promote_types(q.dtype, torch.float32))
+def _weights(q: Tensor, k: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+    """Softmax of the logits, its sums in float32 under half precision, with as few passes over them as can be.
+
+    The mask is added by the call that multiplies. The lowest finite number stands for -inf, which keeps a query without
+    any key free of NaN, forward and backward.
+    """
+    if mask is None:
+        return _scaled_product(q, k, scale).softmax(-1)
+    lowest = torch.finfo(q.dtype).min
+    if mask.dtype == torch.bool:
+        heard, added = mask, torch.zeros_like(mask, dtype=q.dtype).masked_fill_(~mask, lowest)
+    else:
+        heard, added = mask != float("-inf"), mask.to(q.dtype).clamp_min(lowest)
+    weights = _scaled_product(q, k, scale, added).softmax(-1)
+    deaf = ~heard.any(-1, keepdim=True)
+    return weights.masked_fill(deaf, 0.0) if deaf.any() else weights
+
+
+def _recorded_weights(q: Tensor, k: Tensor, mask: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
+    """Logits, -inf where a query may not look, and their softmax; both at least float32."""
+    scores = _scaled_product(q, k, scale).to(torch.promote_types(q.dtype, torch.float32))
     if mask is None:
         return scores, scores.softmax(-1)
     if mask.dtype == torch.bool:
         forbidden = ~mask
     else:
         scores, forbidden = scores + mask, mask == float("-inf")
-    # The lowest finite number instead of -inf keeps a row without any allowed key free of NaN, forward and backward.
     weights = scores.masked_fill(forbidden, torch.finfo(scores.dtype).min).softmax(-1).masked_fill(forbidden, 0.0)
     return scores.masked_fill(forbidden, float("-inf")), weights
 
 
-def _scaled_product(q: Tensor, k: Tensor, scale: float) -> Tensor:
-    """Scale · q kᵀ in one call, [b h q k]: a scaled copy of the queries would be one more pass over them."""
+def _scaled_product(q: Tensor, k: Tensor, scale: float, added: Tensor | None = None) -> Tensor:
+    """Scale · q kᵀ + what is added, [b h q k], in one call: a scaled copy of the queries would be one more pass."""
     batch, heads = q.shape[:2]
-    nothing = q.new_empty(1, 1, 1)  # what a factor of 0 leaves out
-    product = torch.baddbmm(nothing, q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), beta=0, alpha=scale)
+    if added is None:
+        bias = q.new_empty(1, 1, 1)  # what a factor of 0 leaves out
+    elif math.prod(added.shape[:-2]) == 1:
+        bias = added.reshape(1, *added.shape[-2:])
+    else:
+        bias = added.expand(batch, heads, -1, -1).flatten(0, 1)
+    keys = k.flatten(0, 1).transpose(1, 2)
+    product = torch.baddbmm(bias, q.flatten(0, 1), keys, beta=0 if added is None else 1, alpha=scale)
     logits: Tensor = rearrange(product, "(b h) q k -> b h q k", b=batch, h=heads)
     return logits
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from vitrail.nn.attention import MultiHeadAttention
 from vitrail.nn.cache import GrowingKeyValues, KeyValues
+from vitrail.nn.dropout import drop
 
 Activation = Literal["gelu", "gelu_tanh", "relu", "swiglu", "geglu", "geglu_tanh"]
 Norm = Literal["layer", "rms"]
@@ -101,7 +102,7 @@ class FeedForward(nn.Module):
     def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
         """Each position on its own."""
         hidden = activate(self.up(x), self.activation)
-        y: Tensor = self.down(F.dropout(hidden, self.dropout, self.training) if self.dropout else hidden)
+        y: Tensor = self.down(drop(hidden, self.dropout if self.training else 0.0))
         return y
 
 
@@ -114,8 +115,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Float[Tensor, "b n d"], added: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
         """``x`` plus what a sublayer adds to it."""
-        if self.training and self.dropout:
-            added = F.dropout(added, self.dropout)
+        added = drop(added, self.dropout if self.training else 0.0)
         if self.training and self.drop_path:
             kept = torch.rand(len(x), *[1] * (x.ndim - 1), device=x.device) >= self.drop_path
             added = added * (kept / (1 - self.drop_path)).to(added.dtype)

@@ -5,7 +5,6 @@ smoothing (section 5.4) spreads a share of the target over all tokens; the plain
 """
 
 import torch
-import torch.nn.functional as F
 
 from vitrail.nn.randomness import RowRandom
 from vitrail.text.batches import IGNORED, TextBatch
@@ -27,17 +26,16 @@ class SummaryObjective:
 
     def loss(self, batch: TextBatch, random: RowRandom) -> LossSums:
         """See ``vitrail.train.Objective``; the count is of target tokens."""
-        logits = self.module(batch.source, batch.target, batch.source_mask).flatten(0, 1).float()
+        logits = self.module(batch.source, batch.target, batch.source_mask).flatten(0, 1)
         labels = batch.labels.flatten()
-        loss = F.cross_entropy(
-            logits, labels, ignore_index=IGNORED, reduction="sum", label_smoothing=self.label_smoothing
-        )
+        meant = labels != IGNORED
+        logits, labels = logits[meant].float(), labels[meant]
+        log_p = logits.log_softmax(-1)
+        right = log_p.gather(1, labels[:, None])
+        plain = -right.sum()
+        loss = plain
+        if self.label_smoothing:
+            loss = (1 - self.label_smoothing) * plain - self.label_smoothing * log_p.mean(-1).sum()
         with torch.no_grad():
-            plain = loss.detach() if not self.label_smoothing else _plain(logits, labels)
-            right = (logits.argmax(-1) == labels).sum()
-        count = (labels != IGNORED).sum()
-        return loss, count, {"nats_per_token": plain, "accuracy": right.to(loss.dtype)}
-
-
-def _plain(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    return F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
+            best = (right[:, 0] >= log_p.amax(-1)).sum() if len(labels) else right.sum()
+        return loss, meant.sum(), {"nats_per_token": plain.detach(), "accuracy": best.to(loss.dtype)}

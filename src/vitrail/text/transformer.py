@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from vitrail.errors import ConfigError
 from vitrail.nn.blocks import Activation, BlockConfig, DecoderBlock, EncoderBlock, Norm, make_norm
 from vitrail.nn.cache import GrowingKeyValues, KeyValues
+from vitrail.nn.dropout import drop
 from vitrail.nn.relative import RelativeBias
 
 
@@ -146,7 +147,7 @@ class Entry(nn.Module):
         x = embedded * self.scale if self.scale != 1 else embedded
         if self.positions is not None:
             x = x + self.positions(places)
-        return F.dropout(self.norm(x), self.dropout, self.training)
+        return drop(self.norm(x), self.dropout if self.training else 0.0)
 
 
 class DecoderState:
