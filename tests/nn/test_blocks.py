@@ -16,6 +16,7 @@ from vitrail.nn.blocks import (
     activate,
     make_norm,
 )
+from vitrail.nn.cache import GrowingKeyValues
 
 DIM, HEADS, HIDDEN, EPS = 21, 3, 29, 1e-3  # a large epsilon, so that one that is ignored shows
 
@@ -182,3 +183,23 @@ def test_drop_path_skips_whole_examples_and_keeps_the_mean() -> None:
     assert abs(float((y > 0).float().mean()) - 0.75) < 0.03
     residual.eval()
     assert torch.equal(residual(x, added), added)
+
+
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_a_block_of_attention_alone(norm_first: bool) -> None:
+    block = EncoderBlock(BlockConfig(DIM, HEADS, HIDDEN, norm_first=norm_first), feed_forward=False)
+    randomise(block)
+    x = torch.randn(2, 5, DIM)
+    expected = x + block.attention(block.norm1(x)) if norm_first else block.norm1(x + block.attention(x))
+    torch.testing.assert_close(block(x), expected)
+    assert {name.partition(".")[0] for name, _ in block.named_parameters()} == {"norm1", "attention"}
+    assert block(x, last=2).shape == (2, 2, DIM)
+
+
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_an_encoder_block_goes_on_from_a_cache(norm_first: bool) -> None:
+    block = EncoderBlock(BlockConfig(DIM, HEADS, HIDDEN, norm_first=norm_first)).eval()
+    randomise(block)
+    x, cache = torch.randn(2, 7, DIM), GrowingKeyValues()
+    parts = [block(part, causal=True, cache=cache) for part in x.split((4, 1, 2), dim=1)]
+    torch.testing.assert_close(torch.cat(parts, 1), block(x, causal=True), atol=1e-5, rtol=1e-5)

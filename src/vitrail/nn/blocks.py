@@ -123,30 +123,45 @@ class Residual(nn.Module):
 
 
 class EncoderBlock(nn.Module):
-    """Self-attention, then a feed-forward network."""
+    """Self-attention, then a feed-forward network.
 
-    def __init__(self, config: BlockConfig) -> None:
+    Args:
+        config: its shape.
+        feed_forward: False leaves the feed-forward network out, and the norm that belongs to it.
+    """
+
+    def __init__(self, config: BlockConfig, *, feed_forward: bool = True) -> None:
         super().__init__()
         self.norm_first = config.norm_first
         self.norm1 = _norm(config)
         self.attention = _attention(config)
-        self.norm2 = _norm(config)
-        self.feed_forward = FeedForward(config)
+        self.feed_forward: FeedForward | None = None
+        if feed_forward:
+            self.norm2 = _norm(config)
+            self.feed_forward = FeedForward(config)
         self.residual = Residual(config.dropout, config.drop_path)
 
     def forward(
-        self, x: Float[Tensor, "b n d"], *, mask: Tensor | None = None, causal: bool = False, last: int | None = None
+        self,
+        x: Float[Tensor, "b n d"],
+        *,
+        mask: Tensor | None = None,
+        causal: bool = False,
+        last: int | None = None,
+        cache: GrowingKeyValues | None = None,
     ) -> Float[Tensor, "b m d"]:
         """All positions, or after the attention only the ``last`` so many of them, where nobody needs the others.
 
-        ``mask`` and ``causal`` as in ``vitrail.nn.attention``.
+        ``mask``, ``causal`` and ``cache`` as in ``vitrail.nn.attention``.
         """
         if self.norm_first:
-            x = self.residual(x, self.attention(self.norm1(x), mask=mask, causal=causal))
+            x = self.residual(x, self.attention(self.norm1(x), mask=mask, causal=causal, cache=cache))
         else:
-            x = self.norm1(self.residual(x, self.attention(x, mask=mask, causal=causal)))
+            x = self.norm1(self.residual(x, self.attention(x, mask=mask, causal=causal, cache=cache)))
         if last is not None:
             x = x[:, -last:]
+        if self.feed_forward is None:
+            return x
         if self.norm_first:
             x = self.residual(x, self.feed_forward(self.norm2(x)))
         else:
