@@ -10,6 +10,7 @@
     ├── TrainingError          a run that can't go on
     │   ├── NonFiniteLossError the loss became NaN or infinite
     │   └── CollapseError      all embeddings became one
+    ├── TraceError             a trace that is damaged or asked for what it doesn't hold
     ├── GalleryError           a gallery of another model, damaged or busy, or a person who isn't in it
     └── OutputError            a result that can't be written (no room, no permission)
 
@@ -48,6 +49,10 @@ class NonFiniteLossError(TrainingError):
 
 class CollapseError(TrainingError):
     """All embeddings became one and no gradient leads out of it; the text says what to change."""
+
+
+class TraceError(VitrailError):
+    """A trace that is damaged, contradicts itself, or is asked for what it doesn't hold."""
 
 
 class GalleryError(VitrailError):

@@ -1,0 +1,9 @@
+"""What a captured attention is: the trace, its file, and the numbers that say what a head does; numpy only."""
+
+from vitrail.trace.biases import Bias
+from vitrail.trace.layers import Digest, Errors, Layer
+from vitrail.trace.masks import Mask
+from vitrail.trace.model import Provenance, Stream, Trace
+from vitrail.trace.positions import Axis, named
+
+__all__ = ["Axis", "Bias", "Digest", "Errors", "Layer", "Mask", "Provenance", "Stream", "Trace", "named"]
