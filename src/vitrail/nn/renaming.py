@@ -102,6 +102,21 @@ def _shape(x: Tensor) -> str:
     return ("x".join(map(str, x.shape)) or "a single number") + kind
 
 
+def refuse_faults(target: str, faults: Mapping[str, bool]) -> None:
+    """Refuse a model that another library can't express.
+
+    Args:
+        target: the library.
+        faults: what it has no place for → whether the model has it.
+
+    Raises:
+        ModelError: names the first that it has.
+    """
+    for fault, found in faults.items():
+        if found:
+            raise cannot(target, fault)
+
+
 def cannot(target: str, fault: str) -> ModelError:
     """The error that says so."""
     return ModelError(f"{target} can't express {fault}; choose another target, or train a model without it")

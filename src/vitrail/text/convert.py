@@ -5,11 +5,10 @@ from pathlib import Path
 
 from torch import nn
 
-from vitrail.errors import ModelError
 from vitrail.nn.renaming import carry_back, carry_there
 from vitrail.text.huggingface import KINDS, config_of, rules_of, settings_of, without_copies
 from vitrail.text.transformer import Transformer
-from vitrail.train.hub import find_folder, read_config, read_weights, write_folder
+from vitrail.train.hub import read_model, write_folder
 
 
 def from_huggingface(source: str | Path | nn.Module) -> Transformer:
@@ -22,15 +21,7 @@ def from_huggingface(source: str | Path | nn.Module) -> Transformer:
     Raises:
         ModelError: another kind of model, weights that don't fit by name, or nothing to read.
     """
-    if isinstance(source, nn.Module):
-        kind, settings, weights = type(source).__name__, getattr(source, "config", None), dict(source.state_dict())
-        where = f"this {kind}"
-    else:
-        folder = find_folder(source)
-        kind, settings = read_config(folder)
-        weights, where = read_weights(folder), str(source)
-    if kind not in KINDS:
-        raise ModelError(f"{where} is a {kind}, not a {' or a '.join(KINDS)}; choose a model of one of these kinds")
+    kind, settings, weights, where = read_model(source, KINDS)
     weights = without_copies(weights)
     config = config_of(kind, settings, tied="lm_head.weight" not in weights)
     model = Transformer(config)

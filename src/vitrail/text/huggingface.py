@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vitrail.errors import ModelError
 from vitrail.nn.blocks import GATED, Activation
-from vitrail.nn.renaming import Rule, Tensors, cannot, same, stacked
+from vitrail.nn.renaming import Rule, Tensors, refuse_faults, same, stacked
 from vitrail.text.presets import t5_small
 from vitrail.text.transformer import TransformerConfig
 
@@ -57,7 +57,7 @@ def rules_of(config: TransformerConfig) -> list[Rule]:
 
 def _bart_settings(config: TransformerConfig) -> dict[str, object]:
     written = {ours: theirs for theirs, ours in BART_ACTIVATIONS.items()}
-    _refuse(
+    refuse_faults(
         "Hugging Face's BART",
         {
             "pre-norm blocks": config.norm_first or config.final_norm,
@@ -106,7 +106,7 @@ def _bart_config(settings: Any) -> TransformerConfig:
             "this BART's decoder has other heads or another feed-forward width than its encoder, which has no place "
             "here; choose a model whose sides are alike but for their depth"
         )
-    activation = _activation(settings.activation_function, BART_ACTIVATIONS)
+    activation = activation_of(settings.activation_function, BART_ACTIVATIONS)
     return TransformerConfig(
         settings.vocab_size,
         dim=settings.d_model,
@@ -198,7 +198,7 @@ def _one(x: Tensors) -> Tensors:
 
 def _t5_settings(config: TransformerConfig) -> dict[str, object]:
     written = {ours: theirs for theirs, ours in T5_ACTIVATIONS.items()}
-    _refuse(
+    refuse_faults(
         "Hugging Face's T5",
         {
             "post-norm blocks": not (config.norm_first and config.final_norm),
@@ -244,7 +244,7 @@ def _t5_config(settings: Any, tied: bool) -> TransformerConfig:
         hidden=settings.d_ff,
         head_dim=settings.d_kv,
         eps=settings.layer_norm_epsilon,
-        activation=_activation(settings.feed_forward_proj, T5_ACTIVATIONS),
+        activation=activation_of(settings.feed_forward_proj, T5_ACTIVATIONS),
         buckets=settings.relative_attention_num_buckets,
         max_distance=settings.relative_attention_max_distance,
         tied=tied,
@@ -327,15 +327,14 @@ def _special(config: TransformerConfig) -> dict[str, object]:
     }
 
 
-def _activation(name: str, known: Mapping[str, Activation]) -> Activation:
+def activation_of(name: str, known: Mapping[str, Activation]) -> Activation:
+    """Our name for one of theirs.
+
+    Raises:
+        ModelError: we don't have it.
+    """
     if name not in known:
         raise ModelError(
             f"the model's activation {name} is none of {', '.join(known)}; choose a model with one of these"
         )
     return known[name]
-
-
-def _refuse(target: str, faults: Mapping[str, bool]) -> None:
-    for fault, found in faults.items():
-        if found:
-            raise cannot(target, fault)

@@ -5,6 +5,8 @@ smoothing (section 5.4) spreads a share of the target over all tokens; the plain
 """
 
 import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
 
 from vitrail.nn.randomness import RowRandom
 from vitrail.text.batches import IGNORED, TextBatch
@@ -29,13 +31,24 @@ class SummaryObjective:
         logits = self.module(batch.source, batch.target, batch.source_mask).flatten(0, 1)
         labels = batch.labels.flatten()
         meant = labels != IGNORED
-        logits, labels = logits[meant].float(), labels[meant]
-        log_p = logits.log_softmax(-1)
-        right = log_p.gather(1, labels[:, None])
-        plain = -right.sum()
-        loss = plain
-        if self.label_smoothing:
-            loss = (1 - self.label_smoothing) * plain - self.label_smoothing * log_p.mean(-1).sum()
-        with torch.no_grad():
-            best = (right[:, 0] >= log_p.amax(-1)).sum() if len(labels) else right.sum()
-        return loss, meant.sum(), {"nats_per_token": plain.detach(), "accuracy": best.to(loss.dtype)}
+        return token_sums(logits[meant], labels[meant], self.label_smoothing)
+
+
+def token_sums(logits: Float[Tensor, "n v"], labels: Int64[Tensor, " n"], label_smoothing: float = 0.0) -> LossSums:
+    """Sums over tokens: the loss, their number, and the plain loss and how many are likeliest.
+
+    Args:
+        logits: of each token, in any precision.
+        labels: the tokens.
+        label_smoothing: share of a target that is spread over all tokens.
+    """
+    log_p = logits.float().log_softmax(-1)
+    right = log_p.gather(1, labels[:, None])
+    plain = -right.sum()
+    loss = plain
+    if label_smoothing:
+        loss = (1 - label_smoothing) * plain - label_smoothing * log_p.mean(-1).sum()
+    with torch.no_grad():
+        best = (right[:, 0] >= log_p.amax(-1)).sum() if len(labels) else right.sum()
+    count = torch.tensor(len(labels), device=logits.device)
+    return loss, count, {"nats_per_token": plain.detach(), "accuracy": best.to(loss.dtype)}

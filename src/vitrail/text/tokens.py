@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FILE = "tokenizer.json"
 PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
 """The special tokens of a tokenizer trained here; a text is begun with ``END``, as the course's is."""
+MASKS = ("<mask>", "[MASK]")
+"""What the token is called that stands for a hidden one; a tokenizer trained here has the first, where it is wanted."""
 
 SMALLEST = 256 + 3
 """Tokens of a byte-level vocabulary without a single merge."""
@@ -42,6 +44,12 @@ class Tokens:
     def __len__(self) -> int:
         """Tokens that there are."""
         return int(self._tokenizer.get_vocab_size())
+
+    @property
+    def mask(self) -> int | None:
+        """The token that stands for a hidden one; None where there is none."""
+        found = (self._tokenizer.token_to_id(name) for name in MASKS)
+        return next((token for token in found if token is not None), None)
 
     @property
     def fingerprint(self) -> str:
@@ -79,28 +87,33 @@ class Tokens:
     def settings(self) -> dict[str, object]:
         """tokenizer_config.json, so that transformers' ``AutoTokenizer`` reads the folder."""
         names = dict(zip(("pad_token", "eos_token"), self.texts([self.pad, self.end]), strict=True))
+        if self.mask is not None:
+            names["mask_token"] = self.texts([self.mask])[0]
         return {"tokenizer_class": "PreTrainedTokenizerFast", **names, "clean_up_tokenization_spaces": False}
 
 
-def train_tokenizer(texts: Iterable[str], size: int, kind: Literal["bpe", "unigram"] = "bpe") -> Tokens:
+def train_tokenizer(
+    texts: Iterable[str], size: int, kind: Literal["bpe", "unigram"] = "bpe", *, mask: bool = False
+) -> Tokens:
     """A tokenizer made for these texts.
 
     Args:
         texts: all that it shall know.
         size: tokens at most, special ones included.
         kind: pairs of bytes merged by how often they come, or pieces kept by how much they explain.
+        mask: have a token that stands for a hidden one.
 
     Raises:
         ConfigError: fewer tokens than bytes.
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-    if size < SMALLEST:
+    if size < SMALLEST + mask:
         raise ConfigError(
-            f"a vocabulary of {size} tokens is too small: {SMALLEST} are needed for the bytes and the special tokens "
-            "alone."
+            f"a vocabulary of {size} tokens is too small: {SMALLEST + mask} are needed for the bytes and the special "
+            "tokens alone."
         )
-    special = [PAD, END, UNKNOWN]
+    special = [PAD, END, UNKNOWN, *MASKS[:mask]]
     trainer: Any
     if kind == "bpe":
         tokenizer = Tokenizer(models.BPE())

@@ -6,7 +6,7 @@ A ``.bin`` file is a pickle from outside and is read as tensors only.
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from vitrail.errors import ModelError, OutputError
 
@@ -78,6 +78,29 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         except (SafetensorError, UnpicklingError, RuntimeError, EOFError, TypeError) as error:
             raise ModelError(f"{file} is damaged or holds something else than weights; fetch it again") from error
     return weights
+
+
+def read_model(source: str | Path | nn.Module, kinds: Sequence[str]) -> tuple[str, Any, dict[str, Tensor], str]:
+    """What a model of transformers' is: its kind, its configuration, its weights, and what to call it in a message.
+
+    Args:
+        source: a folder with config.json and weights, a name on the Hub, or the model itself.
+        kinds: those that are wanted.
+
+    Raises:
+        ModelError: another kind of model, or nothing to read.
+    """
+    if isinstance(source, nn.Module):
+        kind, settings, weights = type(source).__name__, getattr(source, "config", None), dict(source.state_dict())
+        where = f"this {kind}"
+    else:
+        folder = find_folder(source)
+        kind, settings = read_config(folder)
+        weights, where = read_weights(folder), str(source)
+    if kind not in kinds:
+        named = " or ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
+        raise ModelError(f"{where} is a {kind}, not a {named}; choose a model of one of these kinds")
+    return kind, settings, weights, where
 
 
 def write_folder(folder: Path, weights: dict[str, Tensor], documents: Mapping[str, object]) -> None:

@@ -17,17 +17,18 @@ What they can't express (post-norm, a convolutional stem, CrossMAE's decoder …
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
-from vitrail.errors import ModelError
 from vitrail.nn.renaming import Rule, Weights, carry_back, carry_there, same
-from vitrail.train.hub import find_folder, read_config, read_weights, write_folder
+from vitrail.train.hub import read_model, write_folder
 from vitrail.vision import huggingface
 from vitrail.vision.mae import MAEConfig, MaskedAutoencoder
 from vitrail.vision.renaming import HUGGING_FACE, TIMM, decoder_rules, encoder_rules, refuse, refuse_mae
 from vitrail.vision.vit import ViT, ViTConfig
+
+HUGGING_FACE_KINDS = ("ViTMAEForPreTraining", "ViTForImageClassification", "ViTModel")
+"""What can be read of Hugging Face's."""
 
 # -- facebookresearch/mae ---------------------------------------------------------------------------------------------
 
@@ -111,14 +112,7 @@ def from_huggingface(source: str | Path | nn.Module) -> ViT | MaskedAutoencoder:
     Raises:
         ModelError: another kind of model, weights that don't fit by name, or nothing to read.
     """
-    settings: Any
-    if isinstance(source, nn.Module):
-        kind, settings, weights = type(source).__name__, getattr(source, "config", None), dict(source.state_dict())
-        where = f"this {kind}"
-    else:
-        folder = find_folder(source)
-        kind, settings = read_config(folder)
-        weights, where = read_weights(folder), str(source)
+    kind, settings, weights, where = read_model(source, HUGGING_FACE_KINDS)
     weights = {huggingface.published_name(name): x for name, x in weights.items()}
     model: ViT | MaskedAutoencoder
     match kind:
@@ -126,14 +120,9 @@ def from_huggingface(source: str | Path | nn.Module) -> ViT | MaskedAutoencoder:
             model = MaskedAutoencoder(huggingface.mae_config(settings))
         case "ViTForImageClassification":
             model = ViT(huggingface.vit_config(settings, classes=settings.num_labels))
-        case "ViTModel":
+        case _:
             model = ViT(huggingface.vit_config(settings))
             weights = {name: x for name, x in weights.items() if not name.startswith("pooler.")}
-        case _:
-            raise ModelError(
-                f"{where} is a {kind}, not a ViTMAEForPreTraining, ViTForImageClassification or ViTModel; "
-                "choose a model of one of these kinds"
-            )
     carry_back(huggingface_rules(model.config), weights, model, where)
     return model
 

@@ -6,7 +6,7 @@ import torch
 from einops import rearrange
 
 from vitrail.nn.blocks import Activation
-from vitrail.nn.renaming import Rule, Tensors, cannot, same, stacked
+from vitrail.nn.renaming import Rule, Tensors, refuse_faults, same, stacked
 from vitrail.vision.mae import MAEConfig
 from vitrail.vision.patches import pair
 from vitrail.vision.vit import ViTConfig
@@ -147,9 +147,7 @@ def refuse(config: ViTConfig, target: str) -> None:
         "a convolutional stem": config.stem != "patch",
         f"the activation {config.activation}": config.activation not in PLAIN,
     }
-    for fault, found in faults.items():
-        if found:
-            raise cannot(target, fault)
+    refuse_faults(target, faults)
 
 
 def refuse_mae(config: MAEConfig, target: str) -> None:
@@ -162,6 +160,4 @@ def refuse_mae(config: MAEConfig, target: str) -> None:
         f"images of {height}x{width} pixels": height != width,
         f"patches of {p}x{q} pixels": p != q,
     }
-    for fault, found in faults.items():
-        if found:
-            raise cannot(target, fault)
+    refuse_faults(target, faults)
