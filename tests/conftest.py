@@ -8,7 +8,8 @@ from jaxtyping import install_import_hook
 
 # Every annotated shape of these rooms is checked at run time in tests (and only there).
 install_import_hook(
-    ["vitrail.nn", "vitrail.data", "vitrail.vision", "vitrail.faces", "vitrail.gallery"], "beartype.beartype"
+    ["vitrail.nn", "vitrail.data", "vitrail.vision", "vitrail.faces", "vitrail.gallery", "vitrail.capture"],
+    "beartype.beartype",
 )
 
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", COLUMNS="100")
@@ -23,6 +24,7 @@ FLOORS = (
     "vision",
     "faces",
     "gallery",
+    "capture",
     "recipes",
     "studies",
     "cli",

@@ -1,0 +1,232 @@
+"""Hearing attention that a model writes out itself: a product, a softmax, a product.
+
+Every torch function is watched. The result of q kᵀ is followed through whatever is added, masked or divided until a
+softmax over the last axis, and the weights until they multiply the values. Scale is what the product was multiplied by
+before anything else happened to it; all the rest is found as a difference, the logits that the softmax saw minus
+scale · q kᵀ, and is split into a mask (very negative) and a bias. Where the product can't be followed, the weights
+alone are recorded.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from vitrail.capture.call import Call
+from vitrail.capture.tracking import Tracker
+
+PRODUCTS = {"matmul", "bmm", "__matmul__", "einsum", "baddbmm"}
+SOFTMAX = {"softmax", "_softmax", "_safe_softmax"}
+SCALINGS = {"mul", "mul_", "__mul__", "__rmul__", "__imul__", "multiply"}
+DIVISIONS = {"div", "div_", "__truediv__", "__itruediv__", "true_divide", "divide"}
+RESHAPES = {"view", "reshape", "unflatten", "flatten", "squeeze", "unsqueeze", "view_as"}
+HEADS = ("num_attention_heads", "num_heads", "n_heads", "n_head", "heads")
+"""What modules call the number of their heads."""
+FORBIDDEN = -1e4
+"""A logit lowered by this much or more is masked; what models use is -10000, the lowest finite number, or -inf."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """The result of q kᵀ on its way to a softmax."""
+
+    q: Tensor
+    k: Tensor
+    scale: float
+    pure: bool = True
+    """Only multiplied by numbers so far."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a softmax gave on its way to the values."""
+
+    weights: Tensor
+    logits: Tensor
+    product: Product | None
+
+
+class Formula:
+    """Follows tensors from the queries to the heads' output."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self.tracker = tracker
+        self._products: Any = WeakTensorKeyDictionary()
+        self._weights: Any = WeakTensorKeyDictionary()
+
+    def watch(self, name: str, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Look at one torch function that has run; returns what goes on in its place."""
+        if not isinstance(result, Tensor) or not result.is_floating_point():
+            return result
+        if name in PRODUCTS:
+            return self._product(name, result, args, kwargs)
+        if name in SOFTMAX:
+            self._softmax(result, args, kwargs)
+        else:
+            self._follow(name, result, [*args, *kwargs.values()])
+        return result
+
+    def _product(self, name: str, result: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+        operands = _operands(name, args, kwargs)
+        if operands is None:
+            return result
+        left, right, order = operands
+        found = self._weights.get(left[0])
+        if found is not None:
+            return self._hear(found, right, result, order)
+        if any(isinstance(x, torch.nn.Parameter) for x in (left[0], right[0])) or result.ndim < 3:
+            return result
+        q, k = left[1], right[1]
+        if order == "transposed":
+            q, k = k, q
+        if q is None or k is None or (*q.shape[:-1], k.shape[-2]) != tuple(result.shape):
+            return result
+        scale, pure = (float(kwargs.get("alpha", 1)), False) if name == "baddbmm" else (1.0, True)
+        self._products[result] = Product(q, k, scale, pure)
+        return result
+
+    def _softmax(self, result: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        logits = args[0] if args else kwargs["input"]
+        dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
+        if result.ndim < 3 or dim not in (-1, result.ndim - 1):
+            return
+        product = self._products.get(logits)
+        if product is not None or self.tracker.inside_attention:
+            self._weights[result] = Weights(result, logits, product)
+
+    def _follow(self, name: str, result: Tensor, given: list[Any]) -> None:
+        for x in given:
+            if not isinstance(x, Tensor):
+                continue
+            if (weights := self._weights.get(x)) is not None:
+                if result.shape == x.shape:
+                    self._weights[result] = weights
+                elif name in RESHAPES and result.shape[-2:] == x.shape[-2:]:
+                    # [b h q k] is what is kept, whichever of the softmax and the product sees it.
+                    kept = weights.weights if weights.weights.ndim == 4 else result
+                    self._weights[result] = replace(weights, weights=kept)
+                return
+            if (product := self._products.get(x)) is not None:
+                if result.shape == x.shape:
+                    self._products[result] = _scaled(name, product, [y for y in given if y is not x])
+                elif result.shape[-2:] == x.shape[-2:] and result.numel() == x.numel() and name in RESHAPES:
+                    self._products[result] = _reshaped(product, result)
+                elif result.shape[-2:] == x.shape[-2:] and result.ndim >= x.ndim and name not in RESHAPES:
+                    self._products[result] = replace(product, pure=False)
+                return
+
+    def _hear(self, found: Weights, right: "Operand", result: Tensor, order: str) -> Tensor:
+        weights, v, product = found.weights, right[2], found.product
+        if v is None or v.shape[-2] != weights.shape[-1]:
+            return result
+        four = self._split_heads(weights)
+        lead = four.shape[:2]
+        if product is None:
+            self.tracker.hear(Call("", "weights", four))
+            return result
+        q, k = (_led(x, found.logits.shape[:-2], lead) for x in (product.q, product.k))
+        v = _led(v, weights.shape[:-2] if v.ndim == weights.ndim else v.shape[:-2], lead)
+        mask, bias = _remainder(found.logits.reshape(four.shape), q, k, product.scale)
+        heads = (
+            result.reshape(*lead, *result.shape[-2:]) if order == "plain" and result.shape[-2] == q.shape[-2] else None
+        )
+        self.tracker.hear(Call("", "formula", four, q, k, v, heads, mask, scale=product.scale, bias=bias))
+        return result
+
+    def _split_heads(self, weights: Tensor) -> Tensor:
+        """[b h q k] from what a model holds, which may be [(b h) q k]."""
+        if weights.ndim != 3:
+            return _four(weights)
+        for name in HEADS:
+            heads = getattr(self.tracker.current(), name, None)
+            if isinstance(heads, int) and heads > 0 and len(weights) % heads == 0:
+                return weights.reshape(-1, heads, *weights.shape[1:])
+        return weights[:, None]
+
+
+def _led(x: Tensor, own: tuple[int, ...], lead: tuple[int, ...]) -> Tensor:
+    """A tensor whose first axes become [b h]."""
+    return x.expand(*own, *x.shape[-2:]).reshape(*lead, *x.shape[-2:])
+
+
+def _scaled(name: str, product: Product, others: list[Any]) -> Product:
+    """The product after an operation that keeps its shape."""
+    numbers = [float(x) for x in others if isinstance(x, int | float) or (isinstance(x, Tensor) and x.numel() == 1)]
+    if product.pure and name in SCALINGS and len(numbers) == 1:
+        return replace(product, scale=product.scale * numbers[0])
+    if product.pure and name in DIVISIONS and len(numbers) == 1 and numbers[0]:
+        return replace(product, scale=product.scale / numbers[0])
+    return (
+        product if name in ("to", "float", "type", "type_as", "contiguous", "clone") else replace(product, pure=False)
+    )
+
+
+def _reshaped(product: Product, result: Tensor) -> Product:
+    lead = result.shape[:-2]
+    q, k = (x.reshape(*lead, *x.shape[-2:]) for x in (product.q, product.k))
+    return replace(product, q=q, k=k)
+
+
+def _remainder(logits: Tensor, q: Tensor, k: Tensor, scale: float) -> tuple[Tensor | None, Tensor | None]:
+    """What was added to scale · q kᵀ: a mask (True = may attend) and a bias, None where there is none."""
+    with torch.no_grad():
+        dtype = torch.promote_types(q.dtype, torch.float32)
+        plain = (q.to(dtype) @ k.to(dtype).transpose(-1, -2)) * scale
+        added = logits.to(dtype) - plain
+        allowed = added > FORBIDDEN
+        added = torch.where(allowed, added, 0.0)
+        noise = 4e-6 if q.dtype == torch.float32 else 1e-12 if q.dtype == torch.float64 else 2e-2
+        mask = None if bool(allowed.all()) else allowed
+        return mask, None if float(added.abs().max()) <= noise * (1 + float(plain.abs().max())) else added
+
+
+def _four(x: Tensor) -> Tensor:
+    if x.ndim == 4:
+        return x
+    return x[:, None] if x.ndim == 3 else x.flatten(0, x.ndim - 4)
+
+
+Operand = tuple[Tensor, Tensor | None, Tensor | None]
+"""The tensor as it was given; with what it shares last (as q or k); with what it shares last but one (as v)."""
+
+
+def _operands(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Operand, Operand, str] | None:
+    if name == "einsum":
+        return _einsum(args)
+    pair = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)]
+    left, right = pair[1:3] if name == "baddbmm" else pair[:2]
+    if left.ndim < 3 or right.ndim < 2 or left.ndim != right.ndim:
+        return None
+    lead = torch.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    q, kt = (x.expand(*lead, *x.shape[-2:]) for x in (left, right))
+    return (left, q, None), (right, kt.transpose(-1, -2), kt), "plain"
+
+
+def _einsum(args: tuple[Any, ...]) -> tuple[Operand, Operand, str] | None:
+    """Two operands brought into the order [batch…, positions, shared]."""
+    equation, *given = args
+    given = list(given[0]) if len(given) == 1 and isinstance(given[0], list | tuple) else given
+    if not isinstance(equation, str) or len(given) != 2 or not re.fullmatch(r"\w+,\w+->\w+", equation.replace(" ", "")):
+        return None
+    ins, out = equation.replace(" ", "").split("->")
+    a, b = ins.split(",")
+    shared = [x for x in a if x in b and x not in out]
+    batch = [x for x in out if x in a and x in b]
+    mine, theirs = ([x for x in out if x in one and x not in other] for one, other in ((a, b), (b, a)))
+    if len(shared) != 1 or len(mine) != 1 or len(theirs) != 1:
+        return None
+
+    def arranged(x: Tensor, letters: str, order: list[str]) -> Tensor:
+        return x.permute(*(letters.index(letter) for letter in order))
+
+    left, right = given
+    q = arranged(left, a, [*batch, mine[0], shared[0]])
+    k = arranged(right, b, [*batch, theirs[0], shared[0]])
+    order = (
+        "plain" if out.endswith(mine[0] + theirs[0]) else "transposed" if out.endswith(theirs[0] + mine[0]) else "other"
+    )
+    straight = list(out[: len(batch)]) == batch and len(batch) == len(out) - 2
+    return (left, q, None), (right, k, k.transpose(-1, -2)), order if straight else "other"

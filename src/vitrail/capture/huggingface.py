@@ -1,0 +1,131 @@
+"""Hearing Hugging Face models through their attention interface (transformers 5): the only file here that imports it.
+
+Most modelling files ask ``AttentionInterface`` for a function by the name in their config and hand it queries, keys and
+values after norms and rotary positions. While we listen, every config says "eager", so that ``AttentionMaskInterface``
+gives the mask written out and code that asks for the name takes the plain path; and "eager" is ours: it calls the
+module's own eager function, so that the weights are the model's to the bit, whatever that function does to its logits.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from torch import Tensor, nn
+
+from vitrail.capture.call import Call
+from vitrail.capture.tracking import Tracker
+from vitrail.errors import ModelError
+
+EAGER = "eager"
+_listening: list[Tracker] = []
+
+
+@contextmanager
+def through_interface(tracker: Tracker) -> Iterator[None]:
+    """Hear the interface's calls by modules that the tracker knows; everybody else's go where they went."""
+    from transformers import AttentionInterface
+
+    configs = _configs(tracker.root)
+    before = [config._attn_implementation_internal for config in configs]
+    first = not _listening
+    _listening.append(tracker)
+    try:
+        if first:
+            AttentionInterface.register(EAGER, _hear)
+        for config in configs:
+            config._attn_implementation_internal = EAGER
+        yield
+    finally:
+        for config, name in zip(configs, before, strict=True):
+            config._attn_implementation_internal = name
+        _listening.remove(tracker)
+        if not _listening:
+            AttentionInterface._global_mapping.pop(EAGER, None)
+
+
+def _configs(root: nn.Module) -> list[Any]:
+    """Every config that a part of the model reads, each once; those in configs included.
+
+    ``set_attn_implementation`` misses parts that are no models of their own, such as ViTMAE's decoder.
+    """
+    from transformers import PreTrainedConfig
+
+    found: dict[int, Any] = {}
+
+    def add(config: object) -> None:
+        if isinstance(config, PreTrainedConfig) and id(config) not in found:
+            found[id(config)] = config
+            for value in vars(config).values():
+                add(value)
+
+    for module in root.modules():
+        for value in vars(module).values():
+            add(value)
+    return list(found.values())
+
+
+def _hear(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **options: Any) -> Any:
+    kind: Any = type(module)
+    own = _own_eager(kind)
+    tracker = next((one for one in reversed(_listening) if id(module) in one.names), None)
+    if tracker is None:
+        return own(module, query, key, value, mask, **options)
+    if tracker.edit is not None:
+        query, key, value = tracker.edit.inputs(tracker.name_next(module), query, key, value)
+    tracker.paused += 1
+    try:
+        output, weights, *rest = own(module, query, key, value, mask, **options)
+    finally:
+        tracker.paused -= 1
+    if tracker.edit is not None:
+        edited = tracker.edit.output(tracker.name_next(module), output.transpose(1, 2))
+        output = edited.transpose(1, 2).contiguous()
+    scale = options.get("scaling")
+    call = Call(
+        "",
+        "interface",
+        weights,
+        query,
+        key,
+        value,
+        output.transpose(1, 2),
+        mask,
+        scale=float(query.shape[-1] ** -0.5 if scale is None else scale),
+        bias=options.get("position_bias"),
+        softcap=options.get("softcap"),
+        sinks=_sinks(module, options),
+    )
+    tracker.hear(call, module)
+    return output, weights, *rest
+
+
+def _sinks(module: nn.Module, options: dict[str, Any]) -> Tensor | None:
+    for found in (options.get("sinks"), options.get("s_aux"), getattr(module, "sinks", None)):
+        if isinstance(found, Tensor):
+            return found
+    return None
+
+
+@cache
+def _own_eager(kind: Any) -> Callable[..., Any]:
+    """The eager function that a class would have called: the one that its code names, from where it was written.
+
+    Raises:
+        ModelError: there is none.
+    """
+    for owner in kind.__mro__:
+        for member in vars(owner).values():
+            function = inspect.unwrap(member) if callable(member) else member
+            code, names = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+            for name in code.co_names if code is not None else ():
+                if name.endswith("eager_attention_forward") and name in names:
+                    found: Callable[..., Any] = names[name]
+                    return found
+    for owner in kind.__mro__:
+        found = getattr(sys.modules.get(owner.__module__), "eager_attention_forward", None)  # type: ignore[assignment]
+        if found is not None:
+            return found
+    raise ModelError(f"{kind.__name__} has no eager attention to take weights from; choose another model")
