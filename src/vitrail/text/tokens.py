@@ -106,14 +106,16 @@ def train_tokenizer(
     Raises:
         ConfigError: fewer tokens than bytes.
     """
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     if size < SMALLEST + mask:
         raise ConfigError(
             f"a vocabulary of {size} tokens is too small: {SMALLEST + mask} are needed for the bytes and the special "
             "tokens alone."
         )
-    special = [PAD, END, UNKNOWN, *MASKS[:mask]]
+    special: list[Any] = [PAD, END, UNKNOWN]
+    if mask:  # it stands for a word and the space before it, as RoBERTa's does
+        special.append(AddedToken(MASKS[0], lstrip=True, special=True))
     trainer: Any
     if kind == "bpe":
         tokenizer = Tokenizer(models.BPE())
