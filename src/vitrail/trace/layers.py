@@ -37,6 +37,8 @@ class Digest:
     """Every score of every head (``scores.py``); NaN where a score says nothing about this input."""
     uniform: Mapping[str, float]
     """The same scores of a head that attends everywhere it may alike."""
+    counts: Mapping[str, int]
+    """How many queries each score is the mean over."""
     thumbnails: UInt8[np.ndarray, "h t u"]
     """The weights in at most 48 x 48 cells: the mass that goes from a query of one cell to all keys of another, on
     average; its square root, 255 for a mass of 1."""

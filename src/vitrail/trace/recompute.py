@@ -19,10 +19,10 @@ BLOCK = 2**20
 """How many scores are held at a time: 8 MiB in float64."""
 
 
-def row_blocks(layer: "Layer") -> Iterator[slice]:
-    """All rows of a layer, in blocks of as many as are held at a time."""
+def row_blocks(layer: "Layer", matrices: int = 1) -> Iterator[slice]:
+    """All rows of a layer, in blocks of as many as are held at a time of so many matrices."""
     queries, keys = layer.size
-    step = max(1, BLOCK // keys)
+    step = max(1, BLOCK // (keys * matrices))
     return (slice(start, min(start + step, queries)) for start in range(0, queries, step))
 
 
@@ -52,35 +52,32 @@ def _capped(scores: Float64[np.ndarray, "q k"], cap: float | None) -> Float64[np
     return scores
 
 
-def lse_rows(layer: "Layer", head: int, scores: Float64[np.ndarray, "q k"]) -> Float64[np.ndarray, " q"]:
-    """Log-sum-exp of each row of scores, a sink included; -inf where a query may look nowhere.
+def weight_rows(layer: "Layer", head: int, rows: slice) -> tuple[Float64[np.ndarray, "q k"], Float64[np.ndarray, " q"]]:
+    """Weights of one head and some queries from q and k, and the log-sum-exp of each row, a sink included.
+
+    A query that may look nowhere has weights of 0 and a log-sum-exp of -inf.
 
     Raises:
         TraceError: q, k or the bias hold numbers that aren't finite.
     """
-    highest = scores.max(axis=1)
+    weights = score_rows(layer, head, rows)
+    highest = weights.max(axis=1)
     if layer.sinks is not None:
         highest = np.maximum(highest, layer.sinks[head])
-    reference = np.where(highest == -np.inf, 0.0, highest)
+    highest = np.where(highest == -np.inf, 0.0, highest)
     with np.errstate(invalid="ignore", divide="ignore"):
-        total = np.exp(scores - reference[:, None]).sum(axis=1)
+        weights -= highest[:, None]
+        np.exp(weights, out=weights)
+        total = weights.sum(axis=1)
         if layer.sinks is not None:
-            total += np.exp(np.float64(layer.sinks[head]) - reference)
-        lse: np.ndarray = reference + np.log(total)
+            total += np.exp(np.float64(layer.sinks[head]) - highest)
+        lse: np.ndarray = highest + np.log(total)
     if np.isnan(lse).any() or (lse == np.inf).any():
         raise TraceError(
             f"the layer {layer.name!r} has queries, keys or a bias with numbers that aren't finite in head {head}: "
             "the file is damaged or the model overflowed; capture it again, in float32."
         )
-    return lse
-
-
-def weight_rows(layer: "Layer", head: int, rows: slice) -> tuple[Float64[np.ndarray, "q k"], Float64[np.ndarray, " q"]]:
-    """Weights of one head and some queries from q and k, and the log-sum-exp of each row."""
-    weights = score_rows(layer, head, rows)
-    lse = lse_rows(layer, head, weights)
-    weights -= np.where(lse == -np.inf, 0.0, lse)[:, None]
-    np.exp(weights, out=weights)
+    weights /= np.where(total > 0, total, 1)[:, None]
     return weights, lse
 
 
