@@ -115,7 +115,7 @@ def _folder(folder: Path, columns: tuple[str, str] | None, split: Split) -> Iter
     files = sorted(file for file in folder.rglob("*") if file.name.lower().endswith(SUFFIXES))
     if not files:
         raise DataError(f"{folder} holds no {', '.join(SUFFIXES)} file: name a folder with documents.")
-    named = {file: next((part for part, names in NAMES.items() if _mentions(file, names)), None) for file in files}
+    named = {file: part_of(file) for file in files}
     if not any(named.values()):
         for file in files:
             yield from _file(file, columns, split)
@@ -126,9 +126,10 @@ def _folder(folder: Path, columns: tuple[str, str] | None, split: Split) -> Iter
             yield from _rows(_table(file), columns, file.name)
 
 
-def _mentions(file: Path, names: Sequence[str]) -> bool:
+def part_of(file: Path) -> Split | None:
+    """The part that a file's name tells, if it tells one."""
     words = file.name.lower().replace("-", ".").replace("_", ".").split(".")
-    return any(name in words for name in names)
+    return next((part for part, names in NAMES.items() if any(name in words for name in names)), None)
 
 
 def _file(file: Path, columns: tuple[str, str] | None, split: Split) -> Iterator[tuple[str, str]]:
