@@ -3,6 +3,7 @@
 >>> import vitrail as vt
 >>> summary = vt.train("mae", data="digits", epochs=5)  # the options of `vitrail train mae`, as keywords
 >>> run = vt.load(summary.folder)  # run.embed(images), run.reconstruct(images)
+>>> trace = vt.load_trace("party.safetensors")  # what a model attended to; vt.head_scores(trace) says what each head does
 >>> people = vt.Gallery("club", "runs/faces")  # people.enroll("Ada", photographs), people.identify(photograph)
 
 Nothing heavy is imported here: a public name is fetched when it is first used.
@@ -16,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vitrail import errors, train
     from vitrail.recipes.galleries import open_gallery as Gallery
-    from vitrail.recipes.runs import open_run as load
+    from vitrail.recipes.opening import load
+    from vitrail.trace import head_scores, load_trace
 
 __all__ = ["Gallery", "errors", "load", "train"]
 
 _HOMES = {
     "Gallery": ("vitrail.recipes.galleries", "open_gallery"),
-    "load": ("vitrail.recipes.runs", "open_run"),
+    "load": ("vitrail.recipes.opening", "load"),
 }
 
 

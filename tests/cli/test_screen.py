@@ -41,7 +41,7 @@ def test_lines_come_every_ten_seconds() -> None:
     lines = stream.getvalue().splitlines()
     assert lines[0] == "training 1,234,567 parameters for 1,300 steps on cpu, bf16 (the processor multiplies bf16)"
     assert [line.split()[1] for line in lines[1:-1]] == ["400/1300", "800/1300", "1200/1300"]
-    assert lines[1] == "step 400/1300  loss 0.1235  1,711 images/s  1 min 23 s left"
+    assert lines[1] == "step 400/1300  loss 0.1235  1,711 examples/s  1 min 23 s left"
     assert lines[-1] == "1,300 steps done, loss 0.1235, 39 s"
 
 
@@ -88,7 +88,7 @@ def test_a_terminal_gets_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -
         screen.report(Evaluated(650, {"accuracy": 0.75}))
     shown = stream.getvalue()
     assert "650/1300" in shown
-    assert "1,711 images/s" in shown
+    assert "1,711 examples/s" in shown
     assert "step 650: accuracy 0.75" in shown
     assert shown.endswith("\x1b[?25h") or "\x1b[?25h" in shown.split("650/1300")[-1], "the cursor comes back"
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from vitrail.errors import ConfigError, DataError, ModelError
-from vitrail.recipes import evaluate_text, summarizer, text_runs
-from vitrail.recipes.evaluate_text import EvaluateTextRecipe
+from vitrail.recipes import summarizer, text_runs
+from vitrail.recipes.evaluate import EvaluateRecipe
+from vitrail.recipes.evaluate import run as evaluate
 from vitrail.recipes.summarizer import SummarizerRecipe
 from vitrail.text import Decoding, presets
 from vitrail.text.convert import to_huggingface
@@ -67,7 +68,7 @@ def test_from_texts_to_summaries_and_their_figures(texts: Path) -> None:
     assert list(opened.summarize(documents, Decoding(beams=1, max_tokens=13), batch=1))[1] == ""
     assert "**The author's:** About" in (done.folder / "samples.md").read_text()
 
-    found = evaluate_text.run(EvaluateTextRecipe(done.folder))
+    found = evaluate(EvaluateRecipe(done.folder))
     kept = json.loads((done.folder / "evaluation.json").read_text())
     assert kept == json.loads(json.dumps(found.figures))
     assert kept["documents"] == 42
@@ -79,12 +80,12 @@ def test_from_texts_to_summaries_and_their_figures(texts: Path) -> None:
     assert examples.count("**Written:**") == 10
     assert all(f"## {name}: ROUGE-L" in examples for name in ("Best", "Middle", "Worst"))
 
-    beside = evaluate_text.run(EvaluateTextRecipe(done.folder, beside=done.folder)).figures["beside"]
+    beside = evaluate(EvaluateRecipe(done.folder, beside=done.folder)).figures["beside"]
     assert (beside["rouge1"]["low"], beside["rouge1"]["high"]) == (0, 0)
-    fewer = evaluate_text.run(EvaluateTextRecipe(done.folder, documents=5, beams=1))
+    fewer = evaluate(EvaluateRecipe(done.folder, documents=5, beams=1))
     assert fewer.figures["documents"] == 5
     with pytest.raises(ConfigError, match="summaries of other documents"):
-        evaluate_text.run(EvaluateTextRecipe(done.folder, beside=done.folder))
+        evaluate(EvaluateRecipe(done.folder, beside=done.folder))
 
 
 def test_goes_on_to_the_bit(texts: Path) -> None:
@@ -121,7 +122,7 @@ def test_goes_on_from_another_run_and_to_hugging_face(texts: Path) -> None:
     options = Decoding(beams=3, max_tokens=13)
     assert list(read.summarize(documents, options)) == list(opened.summarize(documents, options))
     with pytest.raises(ConfigError, match="its texts aren't known"):
-        evaluate_text.run(EvaluateTextRecipe(theirs))
+        evaluate(EvaluateRecipe(theirs))
 
 
 def test_what_stops_it(texts: Path) -> None:

@@ -1,4 +1,4 @@
-"""Against Hugging Face's BART and T5 on random weights: logits, loss, gradients; there and back to the bit."""
+"""Against Hugging Face's BART, mBART and T5 on random weights: logits, loss, gradients; there and back to the bit."""
 
 import json
 from pathlib import Path
@@ -12,6 +12,8 @@ from transformers import (
     AutoModelForSeq2SeqLM,
     BartConfig,
     BartForConditionalGeneration,
+    MBartConfig,
+    MBartForConditionalGeneration,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -28,12 +30,15 @@ SOURCE = torch.tensor([[5, 7, 11, 13, 17, 19, 2], [23, 29, 31, 2, 1, 1, 1], [37,
 TARGET = torch.tensor([[2, 41, 43, 47, 5], [2, 3, 4, 2, 1], [2, 51, 52, 6, 8]])
 
 
-def bart(**changes: Any) -> BartForConditionalGeneration:
+def bart(before: bool = False, **changes: Any) -> BartForConditionalGeneration | MBartForConditionalGeneration:
+    """A BART, or with norms before the blocks an mBART."""
     torch.manual_seed(3)
     sizes = {"d_model": 30, "encoder_attention_heads": 5, "decoder_attention_heads": 5}
     sizes |= {"encoder_ffn_dim": 37, "decoder_ffn_dim": 37, "max_position_embeddings": 41}
-    config = BartConfig(vocab_size=WORDS, encoder_layers=2, decoder_layers=3, **sizes, **changes)
-    return randomised(BartForConditionalGeneration(config))
+    sizes |= {"vocab_size": WORDS, "encoder_layers": 2, "decoder_layers": 3}
+    if before:
+        return randomised(MBartForConditionalGeneration(MBartConfig(decoder_start_token_id=2, **sizes, **changes)))
+    return randomised(BartForConditionalGeneration(BartConfig(**sizes, **changes)))
 
 
 def t5(gated: bool) -> T5ForConditionalGeneration:
@@ -62,6 +67,7 @@ THEIRS = {
     "bart, relu": lambda: bart(activation_function="relu"),
     "bart, gelu": lambda: bart(activation_function="gelu"),
     "bart, scaled embeddings": lambda: bart(scale_embedding=True),
+    "mbart": lambda: bart(before=True, activation_function="relu"),
     "t5 1.0": lambda: t5(gated=False),
     "t5 1.1": lambda: with_own_output(t5(gated=True)),
     "t5 1.1, tied": lambda: t5(gated=True),
@@ -145,7 +151,7 @@ def test_the_course_and_its_one_entry(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"norm_first": True}, "pre-norm blocks"),
+        ({"norm_first": True}, "pre-norm blocks without a norm at the end"),
         ({"norm": "rms"}, "RMSNorm"),
         ({"activation": "swiglu"}, "the activation swiglu"),
         ({"tied": False}, "an output of its own"),

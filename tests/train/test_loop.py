@@ -125,7 +125,7 @@ def test_events_and_files(tmp_path: Path) -> None:
     assert [event.step for event in kinds[Saved]] == [7, 14, 21, 28, 35, 40]
     assert isinstance(events[-1], Finished)
     last = kinds[StepDone][-1]
-    assert last.images_per_second > 0
+    assert last.examples_per_second > 0
     assert last.seconds_left == 0
     assert last.scalars.keys() == {"accuracy", "lr", "grad_norm"}
     assert [event.path for event in events if isinstance(event, Pictured)] == sorted((tmp_path / "pictures").iterdir())
@@ -146,7 +146,7 @@ def test_tensorboard_reads_what_was_written(tmp_path: Path) -> None:
     expected = [(line["step"], line["train/loss"]) for line in lines(tmp_path) if "train/loss" in line]
     assert [step for step, _ in found] == [step for step, _ in expected]
     assert [value for _, value in found] == pytest.approx([value for _, value in expected])
-    assert {"evaluation/accuracy", "time/images_per_second"} <= set(events.Tags()["scalars"])
+    assert {"evaluation/accuracy", "time/examples_per_second"} <= set(events.Tags()["scalars"])
 
 
 def test_two_runs_are_the_same_and_two_seeds_are_not(tmp_path: Path) -> None:

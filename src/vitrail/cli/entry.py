@@ -117,7 +117,7 @@ def _run_command(command: Command, arguments: list[str], words: list[str]) -> in
     for name, value in ENVIRONMENT.items():
         if not (name == "GOMP_SPINCOUNT" and "OMP_WAIT_POLICY" in os.environ):
             os.environ.setdefault(name, value)
-    with Screen() as screen:
+    with Screen(sys.stderr if command.pipes else None) as screen:
         ending = importlib.import_module(command.module).command(arguments, screen)
     if not ending.finished:
         again = shlex.join(["vitrail", *words])

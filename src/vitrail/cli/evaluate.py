@@ -1,13 +1,23 @@
 """``vitrail evaluate RUN``: a run's own measures, in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from vitrail.cli.ending import Ending
 from vitrail.cli.options import parse
-from vitrail.cli.proposals import after_faces, after_pretraining, after_training
+from vitrail.cli.proposals import after_faces, after_pretraining, after_summarizer, after_training
 from vitrail.cli.screen import Screen
+from vitrail.cli.summaries import show_summaries
 from vitrail.recipes.evaluate import EvaluateRecipe, run
+
+NEXT: Mapping[str, Callable[[Path], str]] = {
+    "mae": after_pretraining,
+    "vit": after_training,
+    "faces": after_faces,
+    "summarizer": after_summarizer,
+}
+"""What is worth doing after a look at the figures of each kind of run."""
 
 
 def read(arguments: Sequence[str]) -> EvaluateRecipe:
@@ -21,7 +31,7 @@ def command(arguments: Sequence[str], screen: Screen) -> Ending:
     evaluation = run(recipe, screen.report)
     show(evaluation.figures, screen)
     folder = evaluation.folder
-    propose = {"mae": after_pretraining, "vit": after_training, "faces": after_faces}[evaluation.kind]
+    propose = NEXT[evaluation.kind]
     return Ending((*evaluation.files, folder / "evaluation.json"), propose(folder))
 
 
@@ -36,6 +46,9 @@ def show(figures: Mapping[str, Any], screen: Screen) -> None:
         return
     if figures["kind"] == "faces":
         _show_faces(figures, screen)
+        return
+    if figures["kind"] == "summarizer":
+        show_summaries(figures, screen)
         return
     errors = figures["masked_patch_error"]
     rows = [[name.replace("_", " "), f"{error:.4f}"] for name, error in errors.items()]

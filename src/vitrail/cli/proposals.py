@@ -34,5 +34,10 @@ def after_training(folder: Path) -> str:
     return f"vitrail export {_quoted(folder)} --to timm"
 
 
+def after_summarizer(folder: Path) -> str:
+    """A summarizer is there to summarize."""
+    return f"vitrail summarize {_quoted(folder)} FILE.txt"
+
+
 def _quoted(folder: Path) -> str:
     return shlex.quote(str(folder))

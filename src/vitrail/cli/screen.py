@@ -123,7 +123,9 @@ class Screen:
 
     def _step(self, event: "StepDone") -> None:
         self._loss = f", loss {event.loss:.4g}"
-        speed = f"loss {event.loss:.4g}  {event.images_per_second:,.0f} images/s  {duration(event.seconds_left)} left"
+        speed = (
+            f"loss {event.loss:.4g}  {event.examples_per_second:,.0f} examples/s  {duration(event.seconds_left)} left"
+        )
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=event.step, figures=speed)
         elif self._clock() - self._spoke >= QUIET:

@@ -12,12 +12,14 @@ class Command:
         arguments: what follows them in the overview, beside the options.
         summary: what it does, in one line.
         module: where it lives; its ``command(arguments, screen)`` runs it and returns an ``Ending``.
+        pipes: whether standard output is for its results alone; all else it says then goes to standard error.
     """
 
     name: str
     arguments: str
     summary: str
     module: str
+    pipes: bool = False
 
     @property
     def words(self) -> list[str]:
@@ -31,6 +33,14 @@ COMMANDS: tuple[Command, ...] = (
     Command("train mae", "", "pretrain a Masked Autoencoder on images", "vitrail.cli.train_mae"),
     Command(
         "train faces", "", "train a network whose distances tell people apart (FaceNet)", "vitrail.cli.train_faces"
+    ),
+    Command("train summarizer", "", "train a Transformer that writes summaries", "vitrail.cli.train_summarizer"),
+    Command(
+        "summarize",
+        "RUN [FILE...]",
+        "write summaries of files, or of standard input, a line each",
+        "vitrail.cli.summarize",
+        pipes=True,
     ),
     Command("faces embed", "RUN PHOTO...", "turn faces in photographs into vectors", "vitrail.cli.faces_embed"),
     Command("faces verify", "RUN PHOTO PHOTO", "are these two one person?", "vitrail.cli.faces_verify"),
@@ -46,7 +56,7 @@ COMMANDS: tuple[Command, ...] = (
         "reconstruct", "RUN IMAGE...", "original | masked | reconstruction, as a picture", "vitrail.cli.reconstruct"
     ),
     Command("study", "NAME", "rerun one question's experiment: table, figure, words", "vitrail.cli.study"),
-    Command("export", "RUN", "hand the weights to Hugging Face, timm or facebookresearch/mae", "vitrail.cli.export"),
+    Command("export", "RUN", "hand the weights to Hugging Face, timm or another library", "vitrail.cli.export"),
 )
 
 GLOBAL_OPTIONS: tuple[tuple[str, str], ...] = (
@@ -64,7 +74,8 @@ def overview(commands: tuple[Command, ...] = COMMANDS) -> str:
     options = [f"  {flag:<{width}}  {text}" for flag, text in GLOBAL_OPTIONS]
     return "\n".join(
         [
-            "Vitrail trains and measures vision transformers, masked autoencoders and face networks on your images.",
+            "Vitrail trains and measures vision transformers, masked autoencoders and face networks on your images,",
+            "and Transformers that summarize your texts.",
             "",
             "commands:",
             *rows,

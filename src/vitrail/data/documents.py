@@ -6,7 +6,7 @@ of each document decides, so that the same document is always in the same part: 
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -180,6 +180,8 @@ def _rows(table: Any, columns: tuple[str, str] | None, where: str) -> Iterator[t
     except UnicodeDecodeError as error:
         raise DataError(f"{where} isn't UTF-8 ({error.reason}): save it as UTF-8 text.") from error
     for row, pair in enumerate(pairs, 1):
+        if any(isinstance(text, bytes) for text in pair):  # what Arrow makes of a column in another encoding
+            raise DataError(f"row {row} of {where} isn't UTF-8: save it as UTF-8 text.")
         if not all(text is None or isinstance(text, str) for text in pair):
             raise DataError(f"row {row} of {where} holds something else than text: name the columns of the texts.")
         yield pair[0] or "", pair[1] or ""
@@ -195,7 +197,7 @@ def _columns(names: Sequence[str], where: str) -> tuple[str, str]:
     return found[0], found[1]
 
 
-def _by_hash(pairs: Iterator[tuple[str, str]], split: Split) -> Iterator[tuple[str, str]]:
+def _by_hash(pairs: Iterable[tuple[str, str]], split: Split) -> Iterator[tuple[str, str]]:
     for document, summary in pairs:
         chance = hashlib.blake2b(document.encode(errors="surrogatepass"), digest_size=2).digest()
         twentieth = int.from_bytes(chance, "big") % 20

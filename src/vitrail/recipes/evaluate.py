@@ -1,12 +1,14 @@
-"""The field's own measures for a run, on test images that training never saw.
+"""The field's own measures for a run, on test data that training never saw.
 
 A ViT: top-1 accuracy with Wilson's 95% interval, each class's accuracy, and who is taken for whom.
 A masked autoencoder: the squared error on hidden patches beside two fills that learn nothing.
 A face network: VAL at a FAR over all pairs, and LFW's protocol (``recipes/evaluate_faces.py``).
+A summarizer: its loss a token and ROUGE (``recipes/evaluate_text.py``).
 """
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
     from vitrail.data import ImageSet
     from vitrail.recipes.runs import Run
 
+OWN: Mapping[str, tuple[str, ...]] = {
+    "mae": ("seed",),
+    "faces": ("pairs", "mirror", "harmonic_with"),
+    "summarizer": ("columns", "documents", "beams", "length_penalty", "no_repeat_ngram", "beside"),
+}
+"""Options that only runs of one kind have."""
+
 COMPARED = 500
 """At most so many test images are filled in by interpolation, which takes some 15 ms each."""
 
@@ -30,7 +39,7 @@ class EvaluateRecipe:
     run: Path
     """Folder of the run."""
     data: str | None = None
-    """Images to test on, the test part of them (default: what the run was trained on)."""
+    """What to test on, the test part of it (default: what the run was trained on)."""
     seed: int = 0
     """Draws the masks of a masked autoencoder."""
     pairs: Path | None = None
@@ -41,6 +50,18 @@ class EvaluateRecipe:
     harmonic_with: Path | None = None
     """Of a face network: also compare its embeddings with those of this older one's run
     (default: the one that it was trained to be harmonic with)."""
+    columns: tuple[str, str] | None = None
+    """Of a summarizer: the columns with documents and with summaries (default: those that it was trained on)."""
+    documents: int | None = None
+    """Of a summarizer: at most so many documents, drawn at random (default: all)."""
+    beams: int = 4
+    """Of a summarizer: texts that are followed at a time; 1 is greedy decoding."""
+    length_penalty: float = 1.0
+    """Of a summarizer: a text's log-probability is divided by its number of tokens, to this power."""
+    no_repeat_ngram: int = 3
+    """Of a summarizer: no so many tokens in a row come twice in a summary (0: they may)."""
+    beside: Path | None = None
+    """Of a summarizer: another one's run, evaluated on the same documents, whose ROUGE is compared with this one's."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """"auto": a GPU if there is one."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
@@ -63,15 +84,18 @@ def run(recipe: EvaluateRecipe, report: Report = ignore) -> Evaluation:
     Raises:
         VitrailError: the run or the data can't be used.
     """
+    from vitrail.recipes import evaluate_faces, evaluate_text
+    from vitrail.recipes.opening import load
     from vitrail.recipes.results import write_json
-    from vitrail.recipes.runs import open_run
+    from vitrail.recipes.text_runs import TextRun
 
-    opened = open_run(recipe.run)
+    opened = load(recipe.run)
+    _require_own(recipe, opened.kind)
     began = time.monotonic()
-    if opened.kind == "faces":
-        from vitrail.recipes.evaluate_faces import evaluate
-
-        figures, files = evaluate(opened, recipe, report)
+    if isinstance(opened, TextRun):
+        figures, files = evaluate_text.evaluate(opened, recipe, report)
+    elif opened.kind == "faces":
+        figures, files = evaluate_faces.evaluate(opened, recipe, report)
     else:
         figures, files = _evaluate_images(opened, recipe, report)
     figures = {"kind": opened.kind, **figures, "seconds": round(time.monotonic() - began, 1)}
@@ -79,12 +103,23 @@ def run(recipe: EvaluateRecipe, report: Report = ignore) -> Evaluation:
     return Evaluation(opened.folder, opened.kind, figures, files)
 
 
+def _require_own(recipe: EvaluateRecipe, kind: str) -> None:
+    """Refuse an option that is for another kind of run.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for other, names in OWN.items():
+        for field in fields(recipe):
+            if other != kind and field.name in names and getattr(recipe, field.name) != field.default:
+                option = "--" + field.name.replace("_", "-")
+                raise ConfigError(
+                    f"{recipe.run} is a run of kind {kind}, and {option} is for runs of kind {other} only: leave it "
+                    f"out, or name the folder of a 'vitrail train {other}' run."
+                )
+
+
 def _evaluate_images(run: "Run", recipe: EvaluateRecipe, report: Report) -> tuple[dict[str, Any], tuple[Path, ...]]:
-    if recipe.pairs is not None or recipe.mirror or recipe.harmonic_with is not None:
-        raise ConfigError(
-            f"{run.folder} is no face network, and --pairs, --mirror and --harmonic-with are for those only: leave "
-            "them out, or name the folder of a 'vitrail train faces' run."
-        )
     images = images_of(run, recipe.data, "test", report)
     report(Note(f"evaluating {recipe.run} on the {len(images):,} test images of {images.name}"))
     measure = _evaluate_vit if run.kind == "vit" else _evaluate_mae

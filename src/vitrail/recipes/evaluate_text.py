@@ -7,11 +7,10 @@ of it. ``summaries.jsonl`` holds every summary; ``examples.md`` the best, the mi
 import json
 import math
 import random
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,9 +18,9 @@ import torch
 from vitrail.data.documents import Documents, load_documents
 from vitrail.errors import ConfigError
 from vitrail.nn.randomness import RowRandom, derive_seed
-from vitrail.recipes.events import Note, Report, ignore
-from vitrail.recipes.results import write_bytes, write_json
-from vitrail.recipes.text_runs import open_text_run
+from vitrail.recipes.events import Note, Report
+from vitrail.recipes.results import write_bytes
+from vitrail.recipes.text_runs import TextRun
 from vitrail.text import Decoding, Transformer
 from vitrail.text.batches import TokenPairs, collate, make_pairs, plan_by_tokens
 from vitrail.text.objective import SummaryObjective
@@ -29,52 +28,24 @@ from vitrail.text.rouge import central, difference, interval, lead, manner, roug
 from vitrail.text.summarizing import summarize
 from vitrail.text.tokens import Tokens
 
+if TYPE_CHECKING:
+    from vitrail.recipes.evaluate import EvaluateRecipe
+
 EXAMPLES = 10
 """Summaries in ``examples.md``."""
 
 
-@dataclass(frozen=True)
-class EvaluateTextRecipe:
-    """A summarizer's loss and ROUGE on test texts, with intervals, beside what needs no training."""
-
-    run: Path
-    """Folder of the run."""
-    data: str | None = None
-    """Texts to test on, the test part of them (default: what the run was trained on)."""
-    columns: tuple[str, str] | None = None
-    """Names of the columns with documents and with summaries."""
-    documents: int | None = None
-    """At most so many documents, drawn at random (default: all)."""
-    beams: int = 4
-    """Texts that are followed at a time; 1 is greedy decoding."""
-    length_penalty: float = 1.0
-    """A text's log-probability is divided by its number of tokens, to this power: more favours longer texts."""
-    no_repeat_ngram: int = 3
-    """No so many tokens in a row come twice in a summary (0: they may)."""
-    beside: Path | None = None
-    """Another run's folder, whose summaries.jsonl of the same documents is compared with this one's."""
-
-
-@dataclass(frozen=True)
-class TextEvaluation:
-    """The figures of a summarizer, as in ``evaluation.json``, and the files written."""
-
-    folder: Path
-    figures: dict[str, Any]
-    files: tuple[Path, ...]
-
-
-def run(recipe: EvaluateTextRecipe, report: Report = ignore) -> TextEvaluation:
-    """Measure a summarizer on its test texts.
+def evaluate(opened: TextRun, recipe: "EvaluateRecipe", report: Report) -> tuple[dict[str, Any], tuple[Path, ...]]:
+    """A summarizer's figures on its test texts, and the files written.
 
     Raises:
-        VitrailError: the run, the data or what it is compared with can't be used.
+        VitrailError: the data or what it is compared with can't be used.
     """
-    opened, began = open_text_run(recipe.run), time.monotonic()
     name = recipe.data or opened.data
     if name is None:
         raise ConfigError(f"{opened.folder} wasn't trained here, so that its texts aren't known: name some by --data.")
-    columns = recipe.columns or opened.options.get("columns")
+    opened = opened.to(recipe.device)
+    columns = recipe.columns or (opened.options.get("columns") if recipe.data is None else None)
     texts = load_documents(name, "test", None if columns is None else (columns[0], columns[1]))
     if recipe.documents is not None and recipe.documents < len(texts):
         texts = texts.subset(sorted(random.Random(0).sample(range(len(texts)), recipe.documents)))
@@ -91,7 +62,6 @@ def run(recipe: EvaluateTextRecipe, report: Report = ignore) -> TextEvaluation:
     encoded = tokens.encode(texts.documents), tokens.encode(texts.summaries)
     pairs = make_pairs(*encoded, tokens.end, opened.longest_document, opened.longest_summary)
     figures: dict[str, Any] = {
-        "kind": "summarizer",
         "data": texts.name,
         "fingerprint": texts.fingerprint,
         "documents": len(texts),
@@ -101,7 +71,6 @@ def run(recipe: EvaluateTextRecipe, report: Report = ignore) -> TextEvaluation:
     }
     if recipe.beside is not None:
         figures["beside"] = _beside(recipe.beside, texts, scored)
-    figures["seconds"] = round(time.monotonic() - began, 1)
     lines = [
         json.dumps({"document": document, "summary": summary, "reference": reference}, ensure_ascii=False)
         for document, summary, reference in zip(texts.documents, written, texts.summaries, strict=True)
@@ -110,8 +79,7 @@ def run(recipe: EvaluateTextRecipe, report: Report = ignore) -> TextEvaluation:
         write_bytes(opened.folder / "examples.md", _examples(written, texts, scored["rougeL"]).encode()),
         write_bytes(opened.folder / "summaries.jsonl", ("\n".join(lines) + "\n").encode(errors="backslashreplace")),
     )
-    write_json(opened.folder / "evaluation.json", figures)
-    return TextEvaluation(opened.folder, figures, files)
+    return figures, files
 
 
 def loss_on(model: Transformer, pairs: TokenPairs, tokens: Tokens, budget: int) -> dict[str, float]:

@@ -1,11 +1,15 @@
 """Hand a run's weights to another library, in the form that library loads."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from vitrail.errors import ConfigError, ModelError
 from vitrail.recipes.events import Note, Report, ignore
+
+if TYPE_CHECKING:
+    from vitrail.recipes.text_runs import TextRun
 
 
 @dataclass(frozen=True)
@@ -15,7 +19,8 @@ class ExportRecipe:
     run: Path
     """Folder of the run."""
     to: Literal["huggingface", "timm", "mae"] = "huggingface"
-    """huggingface: a folder for from_pretrained; timm: a VisionTransformer's weights; mae: facebookresearch/mae's."""
+    """huggingface: a folder for from_pretrained; of images also timm: a VisionTransformer's weights; mae:
+    facebookresearch/mae's."""
     output: Path | None = None
     """The folder (huggingface) or file to write (default: exported/ in the run's folder)."""
 
@@ -26,11 +31,14 @@ def run(recipe: ExportRecipe, report: Report = ignore) -> Path:
     Raises:
         VitrailError: no run, a model that the other library can't express, or a place that can't be written.
     """
+    from vitrail.recipes.opening import load
     from vitrail.recipes.results import write_bytes
-    from vitrail.recipes.runs import open_run
+    from vitrail.recipes.text_runs import TextRun
     from vitrail.vision import MaskedAutoencoder, convert
 
-    opened = open_run(recipe.run)
+    opened = load(recipe.run)
+    if isinstance(opened, TextRun):
+        return _export_text(opened, recipe)
     model = opened.model if isinstance(opened.model, MaskedAutoencoder) else opened.encoder
     folder = opened.folder / "exported"
     match recipe.to:
@@ -61,3 +69,18 @@ def run(recipe: ExportRecipe, report: Report = ignore) -> Path:
             torch.save({"model": convert.to_mae(model)}, buffer)
             return write_bytes(recipe.output or folder / "mae.pth", buffer.getvalue())
     raise ConfigError(f"there is no export to {recipe.to!r}: choose huggingface, timm or mae.")
+
+
+def _export_text(opened: "TextRun", recipe: ExportRecipe) -> Path:
+    from vitrail.text.convert import to_huggingface
+    from vitrail.text.tokens import FILE as TOKENIZER
+
+    if recipe.to != "huggingface":
+        raise ModelError(
+            f"{recipe.run} is a summarizer, and {recipe.to} knows models of images only: use --to huggingface."
+        )
+    output = recipe.output or opened.folder / "exported" / "huggingface"
+    tokens = opened.tokens
+    documents = {TOKENIZER: json.loads(tokens.to_json()), "tokenizer_config.json": tokens.settings()}
+    to_huggingface(opened.model, output, documents)
+    return output

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from vitrail.errors import ConfigError
-from vitrail.recipes import faces, mae, vit
+from vitrail.recipes import faces, mae, summarizer, vit
 from vitrail.recipes.events import Report, ignore
 from vitrail.recipes.training import RunSummary
 
@@ -16,9 +16,9 @@ def train(kind: str, *, report: Report = ignore, **options: Any) -> RunSummary:
     """Train a model as ``vitrail train KIND`` does.
 
     Args:
-        kind: "vit", "mae" or "faces".
+        kind: "vit", "mae", "faces" or "summarizer".
         report: is handed events while the run goes on.
-        options: the fields of ``ViTRecipe``, ``MAERecipe`` or ``FacesRecipe``.
+        options: the fields of ``ViTRecipe``, ``MAERecipe``, ``FacesRecipe`` or ``SummarizerRecipe``.
 
     Raises:
         ConfigError: no such kind, or no such option; the nearest is named.
@@ -30,7 +30,9 @@ def train(kind: str, *, report: Report = ignore, **options: Any) -> RunSummary:
             return mae.run(_recipe(mae.MAERecipe, options), report)
         case "faces":
             return faces.run(_recipe(faces.FacesRecipe, options), report)
-    raise ConfigError(f"there is nothing called {kind!r} to train: choose vit, mae or faces.")
+        case "summarizer":
+            return summarizer.run(_recipe(summarizer.SummarizerRecipe, options), report)
+    raise ConfigError(f"there is nothing called {kind!r} to train: choose vit, mae, faces or summarizer.")
 
 
 def _recipe(recipe: type[Recipe], options: dict[str, Any]) -> Recipe:

@@ -92,9 +92,9 @@ class LoopOptions:
     """How a model is trained."""
 
     epochs: int = 10
-    """Passes over the training images."""
+    """Passes over the training data."""
     batch_size: int = 128
-    """Images in one optimizer step."""
+    """Examples in one optimizer step."""
     micro_batches: int = 1
     """Parts that a batch is cut into, to save memory."""
     lr: float = 1e-3
@@ -114,7 +114,7 @@ class LoopOptions:
     ema: float = 0.0
     """Decay of an average of the weights, which is then what is kept (0: off)."""
     evaluate_every: int = 1
-    """Epochs between looks at the validation images and pictures (0: only at the end)."""
+    """Epochs between looks at held-out examples and pictures (0: only at the end)."""
     save_every: int = 500
     """Steps between checkpoints (0: only at the end)."""
     seed: int = 0

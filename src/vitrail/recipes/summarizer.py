@@ -8,9 +8,11 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from vitrail.errors import ConfigError, ModelError
+from vitrail.errors import ConfigError, DataError, ModelError
+from vitrail.recipes.evaluate import EvaluateRecipe
+from vitrail.recipes.evaluate import run as evaluate
 from vitrail.recipes.events import Note, Report, ignore
 from vitrail.recipes.options import LoopOptions, run_folder
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from vitrail.data.documents import Documents
     from vitrail.recipes.text_runs import TextRun
+    from vitrail.recipes.training import RunSummary
     from vitrail.text import Transformer, TransformerConfig
     from vitrail.text.batches import TextBatches, TokenPairs
     from vitrail.text.tokens import Tokens
@@ -55,9 +58,11 @@ class SummarizerRecipe(LoopOptions, TextOptions):
     batch_size: int = 8192
     """Tokens in one optimizer step at most: documents and summaries, with what pads them."""
     preset: str = "small"
-    """Shape of the model: course, small, bart_base, bart_large, t5_small or t5_v1_1_small."""
+    """Shape of the model: course, small, tiny, bart_base, bart_large, t5_small or t5_v1_1_small."""
     init: str | None = None
     """Start from this run, folder or Hub name of a BART or T5, with its shape and tokenizer."""
+    test: int = 500
+    """Test documents that are summarized when training ends; 'vitrail evaluate' takes all of them."""
     label_smoothing: float = 0.1
     """Share of a target that is spread over all tokens."""
     dropout: float = 0.1
@@ -68,26 +73,7 @@ class SummarizerRecipe(LoopOptions, TextOptions):
         return run_folder(self.run, "summarizer", self.data)
 
 
-@dataclass(frozen=True)
-class SummarizerSummary:
-    """What training a summarizer gives back.
-
-    Attributes:
-        folder: the run.
-        parameters: of the model.
-        finished: False where it was interrupted after a clean save; the same recipe then goes on.
-        seconds: of this session's training.
-        metrics: the last figures on the training and validation texts.
-    """
-
-    folder: Path
-    parameters: int
-    finished: bool
-    seconds: float
-    metrics: Mapping[str, float]
-
-
-def run(recipe: SummarizerRecipe, report: Report = ignore) -> SummarizerSummary:
+def run(recipe: SummarizerRecipe, report: Report = ignore) -> "RunSummary":
     """Train, or go on with the run in the recipe's folder.
 
     Raises:
@@ -97,8 +83,10 @@ def run(recipe: SummarizerRecipe, report: Report = ignore) -> SummarizerSummary:
 
     from vitrail.data.documents import load_documents
     from vitrail.nn.randomness import derive_seed
+    from vitrail.recipes.curves import FILE as CURVES
+    from vitrail.recipes.curves import draw_curves
     from vitrail.recipes.text_runs import describe_text, open_text_run
-    from vitrail.recipes.training import count_parameters
+    from vitrail.recipes.training import RunSummary, count_parameters
     from vitrail.text.objective import SummaryObjective
     from vitrail.train import train
     from vitrail.train.files import writable_folder
@@ -119,19 +107,30 @@ def run(recipe: SummarizerRecipe, report: Report = ignore) -> SummarizerSummary:
     model = build(config, start)
     batches = batches_of(recipe, pairs, tokens, pick_device(recipe.device))
     report(Note(f"{batches.steps_per_epoch:,} batches an epoch, {batches.padding:.1%} of their tokens padding"))
+    loop = recipe.train_config(batches.steps_per_epoch)
     tokens.save(writable_folder(folder))
     look = _look(recipe, tokens, held_out, folder)
     objective = SummaryObjective(model, recipe.label_smoothing)
     result = train(
         objective,
         batches,
-        recipe.train_config(batches.steps_per_epoch),
+        loop,
         folder,
         evaluate=look,
         report=report,
         describe=describe_text(config, tokens, texts, asdict(recipe)),
     )
-    return SummarizerSummary(folder, count_parameters(model), result.finished, result.seconds, result.metrics)
+    draw_curves(folder)
+    return RunSummary(
+        folder,
+        "summarizer",
+        count_parameters(model),
+        result.finished,
+        result.seconds,
+        result.metrics,
+        _test(recipe, report) if result.finished else {},
+        (folder / CURVES,),
+    )
 
 
 def require_lengths(recipe: SummarizerRecipe, start: "TextRun | None") -> None:
@@ -238,16 +237,30 @@ def _look(
     pairs = pairs_of(recipe, tokens, held_out)
 
     def look(module: "nn.Module") -> Mapping[str, float]:
+        from vitrail.recipes.curves import draw_curves
         from vitrail.recipes.evaluate_text import loss_on, samples
         from vitrail.recipes.results import write_bytes
         from vitrail.text import Transformer
 
         assert isinstance(module, Transformer)
+        draw_curves(folder)
         shown = samples(module, tokens, held_out, SHOWN, recipe.longest_document, recipe.longest_summary)
         write_bytes(folder / "samples.md", shown.encode())
         return loss_on(module, pairs, tokens, recipe.batch_size)
 
     return look
+
+
+def _test(recipe: SummarizerRecipe, report: Report) -> Mapping[str, Any]:
+    """Figures on test documents, where there are any."""
+    if not recipe.test:
+        return {}
+    try:
+        measured = evaluate(EvaluateRecipe(recipe.folder(), documents=recipe.test, device=recipe.device), report)
+    except DataError as error:
+        report(Note(f"not tested: {error}"))
+        return {}
+    return measured.figures
 
 
 def _in_words(pairs: "TokenPairs", tokens: "Tokens") -> str:

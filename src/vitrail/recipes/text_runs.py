@@ -1,19 +1,23 @@
 """The one place that turns a summarizer's run folder, or a folder of Hugging Face's, into something that summarizes."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from vitrail.data.documents import Documents
 from vitrail.errors import CheckpointError, ConfigError, ModelError
 from vitrail.recipes.runs import FORMAT, put_weights
 from vitrail.text import Decoding, Transformer, TransformerConfig
 from vitrail.text.convert import from_huggingface
+from vitrail.text.decoding import Hear
 from vitrail.text.summarizing import BATCH, summarize
 from vitrail.text.tokens import FILE, Tokens, load_tokens
 from vitrail.train import load_weights, read_config
+from vitrail.train.precision import pick_device
+
+Device = Literal["auto", "cpu", "cuda"]
 
 KIND = "summarizer"
 """The kind of run, in ``config.json``."""
@@ -40,9 +44,22 @@ class TextRun:
     longest_summary: int
     data: str | None
     options: Mapping[str, Any]
+    kind: ClassVar[str] = KIND
+
+    def to(self, device: Device) -> "TextRun":
+        """This run with its model on a device; "auto": a GPU if there is one."""
+        self.model.to(pick_device(device))
+        return self
 
     def summarize(
-        self, documents: Iterable[str], options: Decoding | None = None, *, batch: int = BATCH
+        self,
+        documents: Iterable[str],
+        options: Decoding | None = None,
+        *,
+        batch: int = BATCH,
+        seed: int = 0,
+        hear: Hear | None = None,
+        cut: Callable[[int], None] | None = None,
     ) -> Iterator[str]:
         """The summary of each document, in their order; any number of them.
 
@@ -50,9 +67,31 @@ class TextRun:
             documents: texts.
             options: how to write (default: a beam search with 4 beams, up to the length trained for).
             batch: documents at a time.
+            seed: of the draws, where the options ask for them.
+            hear: told of each token as it is written; sources are numbered within their batch.
+            cut: told how many documents, of those read at a time, were longer than the model reads.
+
+        Raises:
+            ConfigError: more tokens than the model has positions.
         """
         options = options or Decoding(max_tokens=self.longest_summary)
-        return summarize(self.model, self.tokens, documents, options, self.longest_document, batch=batch)
+        config = self.model.config
+        if config.positions == "learned" and options.max_tokens > config.max_length:
+            raise ConfigError(
+                f"{self.folder} has {config.max_length:,} positions, and summaries of up to {options.max_tokens:,} "
+                "tokens were asked for: ask for fewer."
+            )
+        return summarize(
+            self.model,
+            self.tokens,
+            documents,
+            options,
+            self.longest_document,
+            batch=batch,
+            seed=seed,
+            hear=hear,
+            cut=cut,
+        )
 
 
 def describe_text(

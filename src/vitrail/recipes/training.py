@@ -22,17 +22,17 @@ class RunSummary:
 
     Attributes:
         folder: the run.
-        kind: "vit", "mae" or "faces".
+        kind: "vit", "mae", "faces" or "summarizer".
         parameters: of the model.
         finished: False where it was interrupted after a clean save; the same recipe then goes on.
         seconds: of this session's training.
-        metrics: the last figures on the training and validation images.
-        evaluation: the figures on the test images, once finished (``vitrail evaluate`` gives the same).
+        metrics: the last figures on the training and validation data.
+        evaluation: the figures on the test data, once finished (``vitrail evaluate`` gives the same).
         pictures: what was drawn of the finished model.
     """
 
     folder: Path
-    kind: Kind
+    kind: str
     parameters: int
     finished: bool
     seconds: float

@@ -1,4 +1,4 @@
-"""Encoder-decoders to and from Hugging Face's BART and T5, exact to the bit both ways."""
+"""Encoder-decoders to and from Hugging Face's BART, mBART and T5, exact to the bit both ways."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +15,8 @@ def from_huggingface(source: str | Path | nn.Module) -> Transformer:
     """A model of ours from one of Hugging Face's.
 
     Args:
-        source: a folder with config.json and weights, a name on the Hub, or a ``BartForConditionalGeneration`` or
-            ``T5ForConditionalGeneration``.
+        source: a folder with config.json and weights, a name on the Hub, or a ``BartForConditionalGeneration``, an
+            ``MBartForConditionalGeneration`` or a ``T5ForConditionalGeneration``.
 
     Raises:
         ModelError: another kind of model, weights that don't fit by name, or nothing to read.
@@ -35,12 +35,12 @@ def to_huggingface(model: Transformer, folder: Path, documents: Mapping[str, obj
     """Write a folder that transformers' ``from_pretrained`` loads as is.
 
     Args:
-        model: one that BART or T5 can express.
+        model: one that BART, mBART or T5 can express.
         folder: files of the same names in it are replaced once all are written.
         documents: further JSON files by name, such as the tokenizer's.
 
     Raises:
-        ModelError: neither can express the model.
+        ModelError: none can express the model.
         OutputError: the folder can't be written.
     """
     settings = settings_of(model.config)

@@ -1,6 +1,7 @@
-"""Hugging Face's words for our encoder-decoders: config.json and the names of weights, of BART and of T5.
+"""Hugging Face's words for our encoder-decoders: config.json and the names of weights, of BART, mBART and T5.
 
-BART's first two rows of positions belong to no position (its table begins at 2); they are written as zeros.
+mBART is BART with pre-norm blocks and a norm at the end of each side, and is written as such below. The first two rows
+of their positions belong to no position (the table begins at 2); they are written as zeros.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from vitrail.nn.renaming import Rule, Tensors, refuse_faults, same, stacked
 from vitrail.text.presets import t5_small
 from vitrail.text.transformer import TransformerConfig
 
-KINDS = ("BartForConditionalGeneration", "T5ForConditionalGeneration")
+BART, MBART, T5 = KINDS = tuple(f"{name}ForConditionalGeneration" for name in ("Bart", "MBart", "T5"))
 """What can be read and written."""
 
 BART_ACTIVATIONS: Mapping[str, Activation] = {"gelu": "gelu", "gelu_new": "gelu_tanh", "relu": "relu"}
@@ -30,10 +31,10 @@ ONE_ENTRY = "vitrail_one_entry"
 
 
 def settings_of(config: TransformerConfig) -> dict[str, object]:
-    """config.json of a BART or a T5, whichever can express the model.
+    """config.json of a BART, an mBART or a T5, whichever can express the model.
 
     Raises:
-        ModelError: neither can.
+        ModelError: none can.
     """
     return _t5_settings(config) if config.positions == "relative" else _bart_settings(config)
 
@@ -44,7 +45,7 @@ def config_of(kind: str, settings: Any, *, tied: bool) -> TransformerConfig:
     Raises:
         ModelError: what we don't have.
     """
-    return _bart_config(settings) if kind == KINDS[0] else _t5_config(settings, tied)
+    return _t5_config(settings, tied) if kind == T5 else _bart_config(settings, norm_first=kind == MBART)
 
 
 def rules_of(config: TransformerConfig) -> list[Rule]:
@@ -60,7 +61,8 @@ def _bart_settings(config: TransformerConfig) -> dict[str, object]:
     refuse_faults(
         "Hugging Face's BART",
         {
-            "pre-norm blocks": config.norm_first or config.final_norm,
+            "pre-norm blocks without a norm at the end, or one after post-norm blocks": config.norm_first
+            != config.final_norm,
             "RMSNorm": config.norm != "layer",
             f"norms with an epsilon of {config.eps:g}": config.eps != 1e-5,
             f"the activation {config.activation}": config.activation not in written,
@@ -73,8 +75,8 @@ def _bart_settings(config: TransformerConfig) -> dict[str, object]:
         },
     )
     return {
-        "architectures": [KINDS[0]],
-        "model_type": "bart",
+        "architectures": [MBART if config.norm_first else BART],
+        "model_type": "mbart" if config.norm_first else "bart",
         "is_encoder_decoder": True,
         "vocab_size": config.vocabulary,
         "d_model": config.dim,
@@ -99,7 +101,7 @@ def _bart_settings(config: TransformerConfig) -> dict[str, object]:
     }
 
 
-def _bart_config(settings: Any) -> TransformerConfig:
+def _bart_config(settings: Any, *, norm_first: bool) -> TransformerConfig:
     sides = [(settings.encoder_attention_heads, settings.encoder_ffn_dim)]
     if sides != [(settings.decoder_attention_heads, settings.decoder_ffn_dim)]:
         raise ModelError(
@@ -114,6 +116,8 @@ def _bart_config(settings: Any) -> TransformerConfig:
         decoder_layers=settings.decoder_layers,
         heads=settings.encoder_attention_heads,
         hidden=settings.encoder_ffn_dim,
+        norm_first=norm_first,
+        final_norm=norm_first,
         activation=activation,
         max_length=settings.max_position_embeddings,
         one_entry=bool(getattr(settings, ONE_ENTRY, False)),
@@ -123,7 +127,7 @@ def _bart_config(settings: Any) -> TransformerConfig:
         attention_dropout=settings.attention_dropout,
         hidden_dropout=settings.activation_dropout,
         pad=settings.pad_token_id,
-        start=settings.decoder_start_token_id,
+        start=settings.eos_token_id if settings.decoder_start_token_id is None else settings.decoder_start_token_id,
         end=settings.eos_token_id,
     )
 
@@ -140,6 +144,8 @@ def _bart_rules(config: TransformerConfig) -> list[Rule]:
     else:
         for entry, side in zip(("encoder_entry", "decoder_entry"), sides, strict=True):
             rules += [_positions(entry, (side,)), *same(f"{entry}.norm", f"{side}.layernorm_embedding")]
+    if config.final_norm:
+        rules += [*same("encoder_norm", f"{sides[0]}.layer_norm"), *same("decoder_norm", f"{sides[1]}.layer_norm")]
     for index in range(config.encoder_layers):
         ours, theirs = f"encoder.{index}", f"{sides[0]}.layers.{index}"
         rules += _bart_attention(f"{ours}.attention", f"{theirs}.self_attn")
@@ -211,7 +217,7 @@ def _t5_settings(config: TransformerConfig) -> dict[str, object]:
         },
     )
     return {
-        "architectures": [KINDS[1]],
+        "architectures": [T5],
         "model_type": "t5",
         "is_encoder_decoder": True,
         "vocab_size": config.vocabulary,

@@ -15,6 +15,12 @@ def course(vocabulary: int) -> TransformerConfig:
     return TransformerConfig(vocabulary)
 
 
+def tiny(vocabulary: int) -> TransformerConfig:
+    """A size that learns in a minute what summaries look like: 2 + 2 pre-norm blocks 128 wide."""
+    shape = TransformerConfig(vocabulary, dim=128, encoder_layers=2, decoder_layers=2, heads=4, hidden=512)
+    return replace(shape, norm_first=True, final_norm=True)
+
+
 def small(vocabulary: int) -> TransformerConfig:
     """A size that two cores train in an hour: 4 + 2 pre-norm blocks 256 wide."""
     shape = TransformerConfig(vocabulary, dim=256, encoder_layers=4, decoder_layers=2, heads=4, hidden=1024)
@@ -69,6 +75,7 @@ def _t5(vocabulary: int) -> TransformerConfig:
 PRESETS: Mapping[str, Callable[[int], TransformerConfig]] = {
     "course": course,
     "small": small,
+    "tiny": tiny,
     "bart_base": bart_base,
     "bart_large": bart_large,
     "t5_small": t5_small,

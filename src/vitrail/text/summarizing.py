@@ -3,12 +3,11 @@
 Documents may come without end: a window of them is held at a time.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-import torch
-
-from vitrail.text.decoding import Hear, TransformerWriter, decode
+from vitrail.text.decoding import Hear
+from vitrail.text.engines import Engine, TorchEngine
 from vitrail.text.options import Decoding
 from vitrail.text.tokens import Tokens
 from vitrail.text.transformer import Transformer
@@ -16,12 +15,12 @@ from vitrail.text.transformer import Transformer
 BATCH = 16
 """Documents that are summarized at a time."""
 
-WINDOW = 8 * BATCH
-"""Documents among which those of like length are put together."""
+WINDOW = 8
+"""Batches among whose documents those of like length are put together; one document at a time is its own window."""
 
 
 def summarize(
-    model: Transformer,
+    engine: Engine | Transformer,
     tokens: Tokens,
     documents: Iterable[str],
     options: Decoding,
@@ -30,36 +29,36 @@ def summarize(
     batch: int = BATCH,
     seed: int = 0,
     hear: Hear | None = None,
+    cut: Callable[[int], None] | None = None,
 ) -> Iterator[str]:
-    """The summary of each document, in their order; an empty document has an empty one.
+    """The summary of each document, in their order; one that is empty, or has no token, has an empty one.
 
     Args:
-        model: in evaluation mode.
-        tokens: that it was trained with.
+        engine: what writes; a model in evaluation mode writes by our own decoding.
+        tokens: that the model was trained with.
         documents: any number of texts.
         options: how to write.
         longest: tokens that a document is cut to, its end included.
         batch: documents at a time.
         seed: of the draws, where the options ask for them.
         hear: told of each token as it is written; sources are numbered within their batch.
+        cut: told how many documents of a window were longer than ``longest``.
+
+    Raises:
+        ConfigError: options that the engine can't follow.
     """
-    device = model.embedding.weight.device
     waiting = iter(documents)
-    draws = torch.Generator(device).manual_seed(seed)
-    while window := list(islice(waiting, max(WINDOW, batch))):
-        encoded = [[*text[: longest - 1], tokens.end] for text in tokens.encode(window)]
-        there = [place for place, text in enumerate(window) if text.strip()]
+    write = (TorchEngine(engine) if isinstance(engine, Transformer) else engine).prepare(options, seed=seed, hear=hear)
+    while window := list(islice(waiting, WINDOW * batch if batch > 1 else 1)):
+        whole = tokens.encode(window)
+        encoded = [[*text[: longest - 1], tokens.end] for text in whole]
+        if cut is not None:
+            cut(sum(len(text) >= longest for text in whole))
+        there = [place for place, text in enumerate(window) if text.strip() and len(encoded[place]) > 1]
         order = sorted(there, key=lambda place: -len(encoded[place]))
         found = [""] * len(window)
         for begin in range(0, len(order), batch):
             places = order[begin : begin + batch]
-            source = torch.full((len(places), len(encoded[places[0]])), tokens.pad)
-            mask = torch.zeros_like(source, dtype=torch.bool)
-            for row, place in enumerate(places):
-                source[row, : len(encoded[place])] = torch.tensor(encoded[place])
-                mask[row, : len(encoded[place])] = True
-            with torch.inference_mode():
-                writer = TransformerWriter(model, source.to(device), mask.to(device))
-                for place, texts in zip(places, decode(writer, options, draws, hear), strict=True):
-                    found[place] = tokens.decode(texts[0].tokens)
+            for place, text in zip(places, write([encoded[place] for place in places]), strict=True):
+                found[place] = tokens.decode(text)
         yield from found

@@ -42,7 +42,7 @@ class StepDone:
     loss: float
     scalars: dict[str, float]
     """The objective's own figures, and ``lr`` and ``grad_norm`` (before clipping, mean over the steps)."""
-    images_per_second: float
+    examples_per_second: float
     """Rows of the global batches per second, evaluation and saving not counted."""
     seconds_left: float
     """At the rate of this session so far, evaluation and saving included."""

@@ -198,7 +198,7 @@ class _Session:
         means = self.window.means()
         rate = self._images / self._busy if self._busy else 0.0
         left = (self.config.steps - self.step) * self.seconds / (self.step - self._first_step)
-        timing = {"time/images_per_second": rate, "time/seconds": self.seconds}
+        timing = {"time/examples_per_second": rate, "time/seconds": self.seconds}
         self._write({f"train/{name}": value for name, value in means.items()}, timing)
         loss = means.pop("loss")
         self.report(StepDone(self.step, loss, means, rate, left))
