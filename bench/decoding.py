@@ -3,32 +3,43 @@
     python bench/decoding.py [--rounds 3] [--batch 16] [--source 512] [--tokens 60] [--grow]
 
 A BART of 6 + 6 layers, 512 wide, in float32, with random weights and 8,000 tokens; every text gets all its tokens.
-Both take turns in one process; the ratio of each round's times, their median. ``--grow`` adds what a larger batch, more
-beams and longer texts cost ours. The tokens of both are compared, too.
+All take turns in one process: ours, CTranslate2 with weights of 32 and of 8 bits (where it is installed, with as many
+threads as PyTorch), and theirs; the ratio of each round's times, their median. ``--grow`` adds what a larger batch,
+more beams and longer texts cost ours. The tokens are compared, too; those of 8 bits are others.
 
-Expected on two cores: greedy at least 1.2 times as fast as theirs (target 1.4), beam 4 at least 3 times. A table for
-people, then one JSON line.
+Expected on two cores: greedy at least 1.2 times as fast as theirs (target 1.4), beam 4 at least 3 times, and with
+CTranslate2's 8 bits at least 6 times. A table for people, then one JSON line.
 """
 
 import argparse
 import json
 import os
 import statistics
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
+from tokenizers import Tokenizer, models
 from transformers import BartConfig, BartForConditionalGeneration
 
-from vitrail.text import Decoding, TransformerWriter, decode
+from vitrail.text import Decoding, Transformer
 from vitrail.text.convert import from_huggingface
+from vitrail.text.ctranslate2 import Quantization, to_ctranslate2
+from vitrail.text.ctranslate2_engine import CTranslate2Engine
+from vitrail.text.engines import Engine, TorchEngine
+from vitrail.text.tokens import Tokens
 from vitrail.train.memory import keep_freed_memory
 
 WORDS, END = 8_000, 2
+
+Texts = list[list[int]]
 
 
 def build() -> BartForConditionalGeneration:
@@ -40,12 +51,24 @@ def build() -> BartForConditionalGeneration:
     return BartForConditionalGeneration(config).eval()
 
 
+def engines(model: Transformer, folder: Path) -> dict[str, Engine]:
+    """What writes: our own decoding, and CTranslate2 where it is installed."""
+    found: dict[str, Engine] = {"ours": TorchEngine(model)}
+    if find_spec("ctranslate2") is not None:
+        names = Tokenizer(models.WordLevel({str(place): place for place in range(WORDS)}, unk_token="0"))
+        quantizations: tuple[Quantization, ...] = ("float32", "int8")
+        for quantization in quantizations:
+            to_ctranslate2(model, Tokens(names, pad=1, start=END, end=END), folder / quantization, quantization)
+            found[f"CTranslate2 {quantization}"] = CTranslate2Engine(folder / quantization)
+    return found
+
+
 def sources(count: int, length: int) -> torch.Tensor:
     """Random documents of one length."""
     return torch.randint(3, WORDS, (count, length), generator=torch.Generator().manual_seed(1))
 
 
-def seconds(work: Callable[[], list[list[int]]]) -> tuple[float, list[list[int]]]:
+def seconds(work: Callable[[], Texts]) -> tuple[float, Texts]:
     """How long something takes, and what it gives."""
     began = time.perf_counter()
     found = work()
@@ -65,14 +88,15 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     keep_freed_memory()
     theirs = build()
-    ours = from_huggingface(theirs).eval()
+    model = from_huggingface(theirs).eval()
+    kept = tempfile.TemporaryDirectory()
+    writers = engines(model, Path(kept.name))
 
-    def our_texts(batch: int, beams: int, tokens: int) -> list[list[int]]:
+    def texts(name: str, batch: int, beams: int, tokens: int) -> Texts:
         options = Decoding(beams=beams, max_tokens=tokens, min_tokens=tokens - 1, early_stopping=True)
-        made = decode(TransformerWriter(ours, sources(batch, asked.source)), options)
-        return [texts[0].tokens for texts in made]
+        return writers[name].prepare(options)(sources(batch, asked.source).tolist())
 
-    def their_texts(beams: int) -> list[list[int]]:
+    def their_texts(beams: int) -> Texts:
         found = theirs.generate(
             sources(asked.batch, asked.source),
             num_beams=beams,
@@ -84,25 +108,35 @@ def main() -> None:
         return [row.tolist()[1:] for row in found]
 
     result: dict[str, float | str] = {"bench": "decoding", "threads": torch.get_num_threads()}
-    for name, beams in (("greedy", 1), ("beam 4", 4)):
-        ratios, speeds, same = [], [], 0
+    for kind, beams in (("greedy", 1), ("beam 4", 4)):
+        ratios: dict[str, list[float]] = {name: [] for name in writers}
+        speeds: dict[str, list[float]] = {name: [] for name in writers}
+        same = dict.fromkeys(writers, 0)
         for number in range(asked.rounds + 1):
-            mine, found = seconds(lambda beams=beams: our_texts(asked.batch, beams, asked.tokens))
+            found = {
+                name: seconds(lambda name=name, beams=beams: texts(name, asked.batch, beams, asked.tokens))
+                for name in writers
+            }
             yours, expected = seconds(lambda beams=beams: their_texts(beams))
-            if number:  # the first round warms up
-                ratios.append(yours / mine)
-                speeds.append(asked.batch * asked.tokens / mine)
-            same = sum(a == b for a, b in zip(found, expected, strict=True))
-        ratio, speed = statistics.median(ratios), statistics.median(speeds)
-        print(
-            f"{name:8} {speed:7.0f} tokens/s, {ratio:.2f} times Hugging Face's; {same} of {asked.batch} texts the same"
-        )
-        result |= {f"{name} tokens/s": speed, f"{name} ratio": ratio, f"{name} same": float(same)}
+            for name, (mine, written) in found.items():
+                if number:  # the first round warms up
+                    ratios[name].append(yours / mine)
+                    speeds[name].append(asked.batch * asked.tokens / mine)
+                same[name] = sum(a == b for a, b in zip(written, expected, strict=True))
+        for name in writers:
+            ratio, speed = statistics.median(ratios[name]), statistics.median(speeds[name])
+            print(
+                f"{kind:8} {name:20} {speed:7.0f} tokens/s, {ratio:5.2f} times Hugging Face's; {same[name]} of "
+                f"{asked.batch} texts the same"
+            )
+            label = kind if name == "ours" else f"{kind} {name}"
+            result |= {f"{label} tokens/s": speed, f"{label} ratio": ratio, f"{label} same": float(same[name])}
     if asked.grow:
         for batch, beams, tokens in ((1, 1, 60), (4, 1, 60), (64, 1, 60), (16, 1, 240), (16, 2, 60), (16, 8, 60)):
-            taken, _ = seconds(lambda batch=batch, beams=beams, tokens=tokens: our_texts(batch, beams, tokens))
+            taken, _ = seconds(lambda batch=batch, beams=beams, tokens=tokens: texts("ours", batch, beams, tokens))
             print(f"batch {batch:3}, beams {beams}, {tokens:3} tokens: {batch * tokens / taken:7.0f} tokens/s")
             result[f"{batch} x {beams} x {tokens}"] = batch * tokens / taken
+    kept.cleanup()
     print(json.dumps(result))
 
 
