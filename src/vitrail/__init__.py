@@ -3,7 +3,7 @@
 >>> import vitrail as vt
 >>> summary = vt.train("mae", data="digits", epochs=5)  # the options of `vitrail train mae`, as keywords
 >>> run = vt.load(summary.folder)  # run.embed(images), run.reconstruct(images)
->>> trace = vt.load_trace("party.safetensors")  # what a model attended to; vt.head_scores(trace) says what each head does
+>>> trace = vt.load_trace("party.safetensors")  # vt.head_scores(trace) says what each of its heads does
 >>> people = vt.Gallery("club", "runs/faces")  # people.enroll("Ada", photographs), people.identify(photograph)
 
 Nothing heavy is imported here: a public name is fetched when it is first used.
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from vitrail.recipes.opening import load
     from vitrail.trace import head_scores, load_trace
 
-__all__ = ["Gallery", "errors", "load", "train"]
+__all__ = ["Gallery", "errors", "head_scores", "load", "load_trace", "train"]
 
 _HOMES = {
     "Gallery": ("vitrail.recipes.galleries", "open_gallery"),
+    "head_scores": ("vitrail.trace.tables", "head_scores"),
     "load": ("vitrail.recipes.opening", "load"),
+    "load_trace": ("vitrail.trace.file", "load_trace"),
 }
 
 
