@@ -22,6 +22,8 @@ from vitrail.errors import OutputError, TraceError
 
 HEADER_LIMIT = 8 * 2**20
 """Bytes of header that are written and read; the texts of some 500,000 tokens."""
+PARTS_LIMIT = 2**18
+"""Lists and objects in a JSON that is read: each takes 64 bytes for two characters."""
 DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
@@ -45,7 +47,7 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mappi
     for name, tensor in tensors.items():
         begin, end = end, end + tensor.nbytes
         header[name] = {"dtype": _NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [begin, end]}
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "replace")
     text += b" " * (-len(text) % 8)
     if len(text) > HEADER_LIMIT:
         raise TraceError(
@@ -100,13 +102,20 @@ def parse_object(text: bytes | str, what: str) -> dict[str, Any]:
     """A JSON object, however hostile.
 
     Raises:
-        TraceError: it is no JSON, no object, or nested too deep.
+        TraceError: it is no JSON, no object, nested too deep or of too many parts.
     """
+    if isinstance(text, bytes):
+        try:
+            text = text.decode()
+        except UnicodeDecodeError as error:
+            raise TraceError(f"{what} is no UTF-8") from error
+    if text.count("[") + text.count("{") > PARTS_LIMIT:
+        raise TraceError(f"{what} has more than {PARTS_LIMIT:,} lists and objects")
     try:
         value = json.loads(text, parse_constant=_no_constant)
     except RecursionError as error:
         raise TraceError(f"{what} is nested too deep") from error
-    except ValueError as error:  # no UTF-8 and numbers of thousands of digits included
+    except ValueError as error:  # numbers of thousands of digits included
         raise TraceError(f"{what} is no JSON") from error
     if not isinstance(value, dict):
         raise TraceError(f"{what} is no JSON object")

@@ -49,7 +49,9 @@ def load_trace(path: str | PathLike[str]) -> Trace:
         tensors, metadata = map_tensors(source)
         return _read(tensors, metadata)
     except TraceError as error:
-        raise TraceError(f"{source} can't be read as a trace: {error}; capture it again.") from error
+        reason = str(error).rstrip(".")
+        reason = reason if len(reason) < 400 else reason[:400] + "…"
+        raise TraceError(f"{source} can't be read as a trace: {reason}; capture it again.") from error
 
 
 def _read(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> Trace:

@@ -69,7 +69,7 @@ def describe_trace(trace: Trace, tensors: Tensors) -> Described:
         "axes": [_axis(axis, place, tensors) for place, axis in enumerate(trace.axes.values())],
         "streams": [_stream(stream, tensors) for stream in trace.parts],
         "images": {
-            name: tensors.add(f"image.{place}", image) for place, (name, image) in enumerate(trace.images.items())
+            name: tensors.add(f"image/{place}", image) for place, (name, image) in enumerate(trace.images.items())
         },
         "provenance": _known(
             model=source.model,
@@ -97,7 +97,7 @@ def _axis(axis: Axis, place: int, tensors: Tensors) -> Described:
         grid=None if axis.grid is None else list(axis.grid),
         patch=None if axis.patch is None else list(axis.patch),
         image=axis.image,
-        **{name: tensors.add(f"axis.{place}.{name}", array, first=True) for name, array in arrays.items()},
+        **{name: tensors.add(f"axis/{place}/{name}", array, first=True) for name, array in arrays.items()},
     )
 
 
