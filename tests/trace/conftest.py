@@ -98,7 +98,7 @@ def full() -> Callable[[], Trace]:
             (
                 Stream("encoder", "source", "source", encoder, embedded=numbers(SOURCE, 17)),
                 Stream("cross", "target", "source", cross),
-                Stream("vision", "patches", "patches", (layer("vision.0", SOURCE, SOURCE, 30),)),
+                Stream("vision", "patches", "patches", (layer("vision.0", SOURCE, SOURCE, 30, mask=Mask("causal")),)),
             ),
             Provenance(
                 "a model", "r1", "reset", "bfloat16", {"torch": "2"}, 7, ("the cat", "the dog"), "loss", {"note": "ä"}
