@@ -1,6 +1,25 @@
 """What a model's attention does, from any PyTorch module: queries, keys, values, masks, weights, gradients."""
 
+from vitrail.capture.attend import attend
 from vitrail.capture.call import Call, Record
+from vitrail.capture.gradients import Target, class_score, masked_token, next_token, part_gradients, weight_gradients
 from vitrail.capture.recorder import record_attention
+from vitrail.capture.tracing import Axes, Wishes, trace_run
+from vitrail.capture.twins import untrained_twin
 
-__all__ = ["Call", "Record", "record_attention"]
+__all__ = [
+    "Axes",
+    "Call",
+    "Record",
+    "Target",
+    "Wishes",
+    "attend",
+    "class_score",
+    "masked_token",
+    "next_token",
+    "part_gradients",
+    "record_attention",
+    "trace_run",
+    "untrained_twin",
+    "weight_gradients",
+]

@@ -17,6 +17,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from vitrail.capture.call import Call
 from vitrail.capture.tracking import Tracker
+from vitrail.errors import ModelError
 
 PRODUCTS = {"matmul", "bmm", "__matmul__", "einsum", "baddbmm"}
 SOFTMAX = {"softmax", "_softmax", "_safe_softmax"}
@@ -70,18 +71,15 @@ class Formula:
         return result
 
     def _product(self, name: str, result: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-        operands = _operands(name, args, kwargs)
-        if operands is None:
+        pair = _einsum(args) if name == "einsum" else _matrices(name, args, kwargs)
+        if pair is None:
             return result
-        left, right, order = operands
-        found = self._weights.get(left[0])
+        found = self._weights.get(pair.left)
         if found is not None:
-            return self._hear(found, right, result, order)
-        if any(isinstance(x, torch.nn.Parameter) for x in (left[0], right[0])) or result.ndim < 3:
+            return self._hear(found, pair, result)
+        if any(isinstance(x, torch.nn.Parameter) for x in (pair.left, pair.right)) or result.ndim < 3:
             return result
-        q, k = left[1], right[1]
-        if order == "transposed":
-            q, k = k, q
+        q, k = pair.q, pair.k
         if q is None or k is None or (*q.shape[:-1], k.shape[-2]) != tuple(result.shape):
             return result
         scale, pure = (float(kwargs.get("alpha", 1)), False) if name == "baddbmm" else (1.0, True)
@@ -118,8 +116,8 @@ class Formula:
                     self._products[result] = replace(product, pure=False)
                 return
 
-    def _hear(self, found: Weights, right: "Operand", result: Tensor, order: str) -> Tensor:
-        weights, v, product = found.weights, right[2], found.product
+    def _hear(self, found: Weights, pair: "Pair", result: Tensor) -> Tensor:
+        weights, v, product = found.weights, pair.v, found.product
         if v is None or v.shape[-2] != weights.shape[-1]:
             return result
         four = self._split_heads(weights)
@@ -130,11 +128,27 @@ class Formula:
         q, k = (_led(x, found.logits.shape[:-2], lead) for x in (product.q, product.k))
         v = _led(v, weights.shape[:-2] if v.ndim == weights.ndim else v.shape[:-2], lead)
         mask, bias = _remainder(found.logits.reshape(four.shape), q, k, product.scale)
-        heads = (
-            result.reshape(*lead, *result.shape[-2:]) if order == "plain" and result.shape[-2] == q.shape[-2] else None
-        )
+        straight = result.permute(pair.order)
+        heads = self.tracker.on_path(straight.reshape(*lead, *straight.shape[-2:]))
+        if self.tracker.edit is not None:
+            heads = self._edited(q, k, v, four, heads)
+        if self.tracker.edit is not None or self.tracker.graph:
+            back = [pair.order.index(axis) for axis in range(result.ndim)]
+            result = heads.reshape(straight.shape).permute(back)
         self.tracker.hear(Call("", "formula", four, q, k, v, heads, mask, scale=product.scale, bias=bias))
         return result
+
+    def _edited(self, q: Tensor, k: Tensor, v: Tensor, weights: Tensor, heads: Tensor) -> Tensor:
+        """The heads' output with the edit's changes; queries and keys have done their work by now."""
+        edit, name = self.tracker.edit, self.tracker.name_next()
+        assert edit is not None
+        new_q, new_k, new_v = edit.inputs(name, q, k, v)
+        if new_q is not q or new_k is not k:
+            raise ModelError(
+                f"{name} writes its attention out by hand, where queries and keys can't be exchanged any more; "
+                "exchange values or heads instead"
+            )
+        return edit.output(name, heads if new_v is v else weights.to(v.dtype) @ new_v)
 
     def _split_heads(self, weights: Tensor) -> Tensor:
         """[b h q k] from what a model holds, which may be [(b h) q k]."""
@@ -189,44 +203,58 @@ def _four(x: Tensor) -> Tensor:
     return x[:, None] if x.ndim == 3 else x.flatten(0, x.ndim - 4)
 
 
-Operand = tuple[Tensor, Tensor | None, Tensor | None]
-"""The tensor as it was given; with what it shares last (as q or k); with what it shares last but one (as v)."""
+@dataclass(frozen=True)
+class Pair:
+    """Two tensors that are multiplied, in the roles that they may have."""
+
+    left: Tensor
+    right: Tensor
+    """As they were given."""
+    q: Tensor | None
+    k: Tensor | None
+    """Arranged [… q d] and [… k d], so that the result is q kᵀ; None where it is none."""
+    v: Tensor | None
+    """The right one arranged [… k dv], where the left one are weights [… q k]."""
+    order: list[int]
+    """Permutation that makes [… q dv] of the result, where the left one are weights."""
 
 
-def _operands(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Operand, Operand, str] | None:
-    if name == "einsum":
-        return _einsum(args)
-    pair = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)]
-    left, right = pair[1:3] if name == "baddbmm" else pair[:2]
-    if left.ndim < 3 or right.ndim < 2 or left.ndim != right.ndim:
+def _matrices(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pair | None:
+    tensors = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)]
+    left, right = tensors[1:3] if name == "baddbmm" else tensors[:2]
+    if left.ndim < 3 or left.ndim != right.ndim:
         return None
     lead = torch.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    q, kt = (x.expand(*lead, *x.shape[-2:]) for x in (left, right))
-    return (left, q, None), (right, kt.transpose(-1, -2), kt), "plain"
+    q, v = (x.expand(*lead, *x.shape[-2:]) for x in (left, right))
+    return Pair(left, right, q, v.transpose(-1, -2), v, list(range(left.ndim)))
 
 
-def _einsum(args: tuple[Any, ...]) -> tuple[Operand, Operand, str] | None:
-    """Two operands brought into the order [batch…, positions, shared]."""
+def _einsum(args: tuple[Any, ...]) -> Pair | None:
+    """Two tensors whose axes have letters; one letter is shared and summed over, each has one of its own."""
     equation, *given = args
     given = list(given[0]) if len(given) == 1 and isinstance(given[0], list | tuple) else given
-    if not isinstance(equation, str) or len(given) != 2 or not re.fullmatch(r"\w+,\w+->\w+", equation.replace(" ", "")):
+    if not isinstance(equation, str) or len(given) != 2:
         return None
-    ins, out = equation.replace(" ", "").split("->")
+    equation = equation.replace(" ", "")
+    if not re.fullmatch(r"[a-zA-Z]+,[a-zA-Z]+->[a-zA-Z]+", equation):
+        return None
+    ins, out = equation.split("->")
     a, b = ins.split(",")
     shared = [x for x in a if x in b and x not in out]
-    batch = [x for x in out if x in a and x in b]
     mine, theirs = ([x for x in out if x in one and x not in other] for one, other in ((a, b), (b, a)))
     if len(shared) != 1 or len(mine) != 1 or len(theirs) != 1:
         return None
-
-    def arranged(x: Tensor, letters: str, order: list[str]) -> Tensor:
-        return x.permute(*(letters.index(letter) for letter in order))
-
     left, right = given
-    q = arranged(left, a, [*batch, mine[0], shared[0]])
-    k = arranged(right, b, [*batch, theirs[0], shared[0]])
-    order = (
-        "plain" if out.endswith(mine[0] + theirs[0]) else "transposed" if out.endswith(theirs[0] + mine[0]) else "other"
-    )
-    straight = list(out[: len(batch)]) == batch and len(batch) == len(out) - 2
-    return (left, q, None), (right, k, k.transpose(-1, -2)), order if straight else "other"
+    batch = [x for x in out if x in a and x in b]
+    q = k = None
+    mine_side = left.permute([a.index(x) for x in [*batch, mine[0], shared[0]]])
+    their_side = right.permute([b.index(x) for x in [*batch, theirs[0], shared[0]]])
+    if out == "".join([*batch, mine[0], theirs[0]]):
+        q, k = mine_side, their_side
+    elif out == "".join([*batch, theirs[0], mine[0]]):
+        q, k = their_side, mine_side
+    batch = [x for x in a if x in batch]
+    v = right.permute([b.index(x) for x in [*batch, shared[0], theirs[0]]])
+    weights_first = a == "".join([*batch, mine[0], shared[0]])
+    order = [out.index(x) for x in [*batch, mine[0], theirs[0]]]
+    return Pair(left, right, q, k, v if weights_first else None, order)

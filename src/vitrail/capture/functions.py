@@ -38,7 +38,7 @@ def hear_fused(tracker: Tracker, function: Any, args: tuple[Any, ...], kwargs: d
     weights = weights_of(q.to(dtype), k.to(dtype), scale=scale, mask=mask, causal=causal)
     if tracker.graph or tracker.edit is not None:
         # The explicit formula, so that gradients and changes reach what follows.
-        output = attended(weights, v) if changed else _four(function(*args, **kwargs))
+        output = tracker.on_path(attended(weights, v) if changed else _four(function(*args, **kwargs)))
         if tracker.edit is not None:
             output = tracker.edit.output(tracker.name_next(), output)
         result = output.reshape(*given["query"].shape[:-1], v.shape[-1])
@@ -92,7 +92,7 @@ def hear_multihead(tracker: Tracker, function: Any, args: tuple[Any, ...], kwarg
         q, k, v = tracker.edit.inputs(tracker.name_next(), q, k, v)
     dtype = torch.promote_types(q.dtype, torch.float32)
     weights = weights_of(q.to(dtype), k.to(dtype), scale=scale, mask=mask)
-    heads = attended(weights, v)
+    heads = tracker.on_path(attended(weights, v))
     if tracker.edit is not None:
         heads = tracker.edit.output(tracker.name_next(), heads)
     mine = F.linear(rearrange(heads, "b h q d -> q b (h d)"), a["out_proj_weight"], a["out_proj_bias"])

@@ -11,11 +11,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from vitrail.capture.call import Call
+from vitrail.capture.streams import stream_of
 from vitrail.capture.tracking import Tracker
 from vitrail.errors import ModelError
 
@@ -67,22 +69,26 @@ def _configs(root: nn.Module) -> list[Any]:
     return list(found.values())
 
 
-def _hear(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **options: Any) -> Any:
+def _hear(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None = None, **options: Any
+) -> Any:
     kind: Any = type(module)
     own = _own_eager(kind)
     tracker = next((one for one in reversed(_listening) if id(module) in one.names), None)
     if tracker is None:
-        return own(module, query, key, value, mask, **options)
+        return own(module, query, key, value, attention_mask, **options)
     if tracker.edit is not None:
         query, key, value = tracker.edit.inputs(tracker.name_next(module), query, key, value)
     tracker.paused += 1
     try:
-        output, weights, *rest = own(module, query, key, value, mask, **options)
+        output, weights, *rest = own(module, query, key, value, attention_mask, **options)
     finally:
         tracker.paused -= 1
+    heads = tracker.on_path(output.transpose(1, 2))
     if tracker.edit is not None:
-        edited = tracker.edit.output(tracker.name_next(module), output.transpose(1, 2))
-        output = edited.transpose(1, 2).contiguous()
+        heads = tracker.edit.output(tracker.name_next(module), heads)
+    if tracker.edit is not None or tracker.graph:
+        output = heads.transpose(1, 2).contiguous()
     scale = options.get("scaling")
     call = Call(
         "",
@@ -91,8 +97,8 @@ def _hear(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Te
         query,
         key,
         value,
-        output.transpose(1, 2),
-        mask,
+        heads,
+        attention_mask,
         scale=float(query.shape[-1] ** -0.5 if scale is None else scale),
         bias=options.get("position_bias"),
         softcap=options.get("softcap"),
@@ -129,3 +135,73 @@ def _own_eager(kind: Any) -> Callable[..., Any]:
         if found is not None:
             return found
     raise ModelError(f"{kind.__name__} has no eager attention to take weights from; choose another model")
+
+
+def load(source: str | Path, tokenizer: Any = None, processor: Any = None) -> tuple[Any, Any, Any]:
+    """A model as its config names it, its tokenizer, and its image processor; None for what it hasn't got.
+
+    Raises:
+        ModelError: there is no such model, or transformers doesn't know its kind.
+    """
+    import transformers
+
+    try:
+        config = transformers.AutoConfig.from_pretrained(source)
+        kind = getattr(transformers, (config.architectures or [""])[0], transformers.AutoModel)
+        model = kind.from_pretrained(source, dtype="auto")
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"{source} is no folder and no name on the hub from which transformers can read a model; check the "
+            "spelling and the connection"
+        ) from error
+    if tokenizer is None:
+        tokenizer = _optional(transformers.AutoTokenizer, source)
+    if processor is None and (hasattr(config, "image_size") or hasattr(config, "vision_config")):
+        processor = _optional(transformers.AutoImageProcessor, source)
+    return model.eval(), tokenizer, processor
+
+
+def _optional(kind: Any, source: str | Path) -> Any:
+    try:
+        return kind.from_pretrained(source)
+    except (OSError, ValueError, KeyError, ImportError):
+        return None
+
+
+@contextmanager
+def causality(model: nn.Module, causal: bool) -> Iterator[None]:
+    """Switch looking ahead off (``causal``) or on, by the configs' own switches; restored afterwards.
+
+    Raises:
+        ModelError: the model has no such switch.
+    """
+    before: list[tuple[Any, str, Any]] = []
+    try:
+        for config in _configs(model):
+            for name in ("is_causal", "is_decoder"):
+                if name == "is_causal" or hasattr(config, name):
+                    before.append((config, name, vars(config).get(name, _MISSING)))
+                    setattr(config, name, causal)
+        if not before:
+            raise ModelError(f"{type(model).__name__} has no config that says who sees what; pass the mask you mean")
+        yield
+    finally:
+        for config, name, value in before:
+            if value is _MISSING:
+                delattr(config, name)
+            else:
+                setattr(config, name, value)
+
+
+_MISSING = object()
+
+
+def stream_namer(model: nn.Module) -> Callable[[Call], str]:
+    """Which stream a call of this model belongs to; a masked autoencoder's decoder has a name of its own."""
+    autoencoder = "mae" in str(getattr(getattr(model, "config", None), "model_type", ""))
+
+    def name(call: Call) -> str:
+        found = stream_of(call)
+        return "mae-decoder" if autoencoder and found == "decoder" else found
+
+    return name

@@ -124,7 +124,7 @@ def _listening(tracker: Tracker, module: MultiHeadAttention) -> Callable[[Attent
     others = module.tap
 
     def hear(heard: AttentionRecord) -> None:
-        q, k, v, output, weights = heard.q, heard.k, heard.v, heard.output, heard.weights
+        q, k, v, output, weights = heard.q, heard.k, heard.v, tracker.on_path(heard.output), heard.weights
         if tracker.edit is not None:
             name = tracker.name_next(module)
             q, k, v = tracker.edit.inputs(name, q, k, v)

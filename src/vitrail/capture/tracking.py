@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from vitrail.capture.call import Call, Record
@@ -105,6 +106,12 @@ class Tracker:
             self.record.calls.append(call)
         else:
             self.each(call)
+
+    def on_path(self, heads: Tensor) -> Tensor:
+        """What the heads give, so that gradients can be asked for also where all parameters are frozen."""
+        if self.graph and not heads.requires_grad and torch.is_grad_enabled():
+            heads.requires_grad_()
+        return heads
 
     def name_next(self, module: nn.Module | None = None) -> str:
         """The name that the module's next call will be given."""

@@ -1,0 +1,179 @@
+"""One architecture: is every layer heard, are the weights its own eager attention's, is the model left as it was?"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from reach_inputs import candidates, run
+from reach_models import tiny_config, tiny_model
+from torch import Tensor, nn
+
+from vitrail.capture import record_attention
+from vitrail.errors import ModelError
+
+TOLERANCE = 1e-6
+PARTS = {"input_ids", "pixel_values", "input_values", "input_features", "pixel_values_videos", "decoder_input_ids"}
+"""Inputs that belong to a part of a model each; a run without one of them leaves that part out."""
+
+
+def measure(kind: str) -> dict[str, Any]:
+    """The row of one type of model: ``status`` and figures, or why not."""
+    try:
+        config = tiny_config(kind)
+        model = tiny_model(config)
+    except Exception as error:  # whatever a model's code raises on sizes it wasn't made for
+        return {"status": "not built", "why": _short(error)}
+    row: dict[str, Any] = {"model": type(model).__name__, "file": type(model).__module__.split(".")[-1]}
+    tried: list[str] = []
+    fullest: set[str] = set()
+    for given in candidates(model):
+        fullest |= set(given) & PARTS
+        try:
+            given, plain = run(model, given)
+            break
+        except Exception as error:
+            tried.append(_short(error))
+    else:
+        return {**row, "status": "not run", "why": tried[0] if tried else "no input"}
+    row["inputs"] = sorted(given)
+    if fullest - set(given):
+        row |= {"without": sorted(fullest - set(given)), "why": tried[0]}
+    settings = _state(model)
+    try:
+        with record_attention(model) as record:
+            torch.manual_seed(2)
+            with torch.no_grad():
+                heard = model(**given)
+    except ModelError as error:
+        left = _left_behind(model, settings)
+        none = "computed no attention" in str(error)
+        return {**row, "status": "no attention" if none else "refused", "why": str(error), "left": left}
+    except Exception as error:
+        return {**row, "status": "failed", "why": _short(error), "left": _left_behind(model, settings)}
+    row |= {"layers": len(record), "heard by": sorted({call.source for call in record})}
+    row["outputs differ"] = _difference(plain, heard)
+    row["left"] = _left_behind(model, settings)
+    row["recomputed differ"] = max(
+        (_gap(call.recomputed(), call.weights) for call in record if call.complete), default=None
+    )
+    try:
+        row["weights differ"], row["compared"], own = _against_eager(config, model, given, record)
+        row["eager outputs differ"] = _difference(own, heard)
+    except Exception as error:
+        row["weights differ"], row["compared"], row["why"] = None, 0, f"its own eager attention: {_short(error)}"
+    row["weights only"] = len(record.weights_only)
+    row["missed"] = record.refused
+    return {**row, "status": _status(row)}
+
+
+def _status(row: dict[str, Any]) -> str:
+    exact = row["weights differ"] is not None and row["weights differ"] <= TOLERANCE
+    again = row["recomputed differ"] is not None and row["recomputed differ"] <= 1e-5
+    # The same path gives the same to the bit; another one (the model's own choice was a fused kernel) nearly the same.
+    same_path = row.get("eager outputs differ") == 0 or (row["outputs differ"] or 0) <= 1e-5
+    if row["left"] or row["outputs differ"] is None or not same_path or not exact:
+        return "differs"
+    if row["missed"] or row.get("without"):
+        return "partly"
+    return "weights only" if row["weights only"] or not again else "captured"
+
+
+def _against_eager(config: Any, model: nn.Module, given: dict[str, Any], record: Any) -> tuple[float, int, Any]:
+    """Largest difference to what the model itself returns under its own eager attention, and layers compared.
+
+    What it returned comes third. Weights are what an attention module returns beside its output; each is compared with
+    the tensors of its shape that the module, or one that it is part of, gave.
+    """
+    reference = tiny_model(config, "eager")
+    reference.load_state_dict(model.state_dict())
+    given_by: dict[str, list[Tensor]] = {}
+    handles = [
+        part.register_forward_hook(
+            lambda _, __, output, name=name: given_by.setdefault(name, []).extend(
+                x.detach() for x in tensors(output) if x.ndim in (3, 4)
+            )
+        )
+        for name, part in reference.named_modules()
+        if name
+    ]
+    torch.manual_seed(2)
+    with torch.no_grad():
+        try:
+            asked = reference(**given, output_attentions=True)
+        except TypeError:
+            asked = None
+    for handle in handles:
+        handle.remove()
+    torch.manual_seed(2)
+    with torch.no_grad():
+        output = reference(**given)
+    largest, compared = 0.0, 0
+    everywhere = [x for x in tensors(asked) if x.ndim in (3, 4)]
+    for call in record:
+        names = [call.layer.rsplit(".", i)[0] for i in range(3)]
+        found = [x for name in dict.fromkeys(names) for x in given_by.get(name, [])] + everywhere
+        gaps = [_gap(x.reshape(call.weights.shape), call.weights) for x in found if _same(x, call.weights)]
+        if gaps:
+            largest, compared = max(largest, min(gaps)), compared + 1
+    if not compared:
+        raise ValueError("returns no weights to compare with")
+    return largest, compared, output
+
+
+def _same(x: Tensor, weights: Tensor) -> bool:
+    return x.shape[-2:] == weights.shape[-2:] and x.numel() == weights.numel()
+
+
+def tensors(output: object) -> Iterator[Tensor]:
+    """All tensors in what a model returned."""
+    if isinstance(output, Tensor):
+        yield output
+    elif isinstance(output, Mapping):
+        for part in output.values():
+            yield from tensors(part)
+    elif isinstance(output, tuple | list):
+        for part in output:
+            yield from tensors(part)
+
+
+def _difference(before: object, after: object) -> float | None:
+    """Largest difference of all numbers, relative to the tensor's largest where that is above 1."""
+    pairs = list(zip(tensors(before), tensors(after), strict=False))
+    if len(list(tensors(before))) != len(list(tensors(after))):
+        return None
+    gaps = [0.0]
+    for x, y in pairs:
+        if x.shape != y.shape:
+            return None
+        if x.is_floating_point() and x.numel():
+            x, y = x.nan_to_num(), y.nan_to_num()
+            gaps.append(float((x - y).abs().max()) / max(1.0, float(x.abs().max())))
+    return max(gaps)
+
+
+def _gap(x: Tensor | None, y: Tensor) -> float:
+    return float("inf") if x is None else float((x.float() - y.float()).abs().max())
+
+
+def _state(model: nn.Module) -> tuple[int, list[str]]:
+    """How many hooks there are (transformers has some of its own), and which attention each part is set to."""
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_forward_hooks_always_called")
+    hooks = sum(len(getattr(part, kind)) for part in model.modules() for kind in kinds)
+    configs = [part.config for part in model.modules() if hasattr(getattr(part, "config", None), "model_type")]
+    return hooks, [config._attn_implementation for config in configs]
+
+
+def _left_behind(model: nn.Module, before: object) -> list[str]:
+    """What a capture left: hooks, another attention, an entry in the interface."""
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    found = []
+    if _state(model) != before:
+        found.append("hooks or settings")
+    if "eager" in ALL_ATTENTION_FUNCTIONS:
+        found.append("interface")
+    return found
+
+
+def _short(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
