@@ -11,6 +11,9 @@ install_import_hook(
     ["vitrail.nn", "vitrail.data", "vitrail.vision", "vitrail.faces", "vitrail.gallery", "vitrail.capture"],
     "beartype.beartype",
 )
+# Of traces only what is computed: what a trace is made of may come from a file, and is refused with a TraceError.
+TRACE = ("comparing", "digest", "finishing", "flow", "importance", "recompute", "scores", "tables", "words")
+install_import_hook([f"vitrail.trace.{name}" for name in TRACE], "beartype.beartype")
 
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", COLUMNS="100")
 

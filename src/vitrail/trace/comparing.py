@@ -151,8 +151,7 @@ def word_cosines(
 
 
 def _entropy(p: Float64[np.ndarray, "*h k"]) -> Float64[np.ndarray, " *h"]:
-    found: np.ndarray = -(p * np.log(np.where(p > 0, p, 1))).sum(-1)
-    return found
+    return np.asarray(-(p * np.log(np.where(p > 0, p, 1))).sum(-1))
 
 
 def _places(axis: Axis) -> list[int]:

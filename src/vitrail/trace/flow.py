@@ -16,7 +16,7 @@ _UNIT = 2**30
 """A capacity of 1, in the whole numbers that scipy's maximum flow takes; a flow is exact to n / 2^30."""
 
 
-def with_residual(weights: Float[np.ndarray, "h n n"]) -> Float64[np.ndarray, "n n"]:
+def with_residual(weights: Float[np.ndarray, "h q k"]) -> Float64[np.ndarray, "q k"]:
     """½ (mean over heads) + ½ I with rows that sum to 1: what a block passes on, as if values were alike.
 
     Raises:
@@ -32,11 +32,14 @@ def with_residual(weights: Float[np.ndarray, "h n n"]) -> Float64[np.ndarray, "n
     return scaled
 
 
-def rollout(layers: Sequence[Float[np.ndarray, "h n n"]]) -> Float64[np.ndarray, "l n n"]:
+def rollout(layers: Sequence[Float[np.ndarray, "_ q k"]]) -> Float64[np.ndarray, "l q k"]:
     """What of each input position is in each position after each layer: R_l = Ã_l R_{l-1}, R_0 = Ã_0.
 
     Args:
         layers: weights ``[h q k]`` of each layer, from the first.
+
+    Raises:
+        TraceError: queries and keys aren't as many.
     """
     reached: list[np.ndarray] = []
     for weights in layers:
@@ -45,7 +48,7 @@ def rollout(layers: Sequence[Float[np.ndarray, "h n n"]]) -> Float64[np.ndarray,
     return np.stack(reached)
 
 
-def flow(layers: Sequence[Float[np.ndarray, "h n n"]], query: int) -> Float64[np.ndarray, " n"]:
+def flow(layers: Sequence[Float[np.ndarray, "_ q k"]], query: int) -> Float64[np.ndarray, " k"]:
     """The largest flow from a position after the last layer to each position of the input; 1 at most.
 
     Each is a maximum flow of its own, so they need not sum to 1. Nodes are positions in between the layers; the edge
@@ -54,6 +57,9 @@ def flow(layers: Sequence[Float[np.ndarray, "h n n"]], query: int) -> Float64[np
     Args:
         layers: weights ``[h q k]`` of each layer, from the first.
         query: the position after the last layer.
+
+    Raises:
+        TraceError: queries and keys aren't as many.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import maximum_flow
