@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 pytest.importorskip("ctranslate2", reason="needs CTranslate2: pip install 'vitrail[fast]'", exc_type=ImportError)
 
 import ctranslate2
 
 from vitrail.errors import ConfigError, ModelError, OutputError
-from vitrail.text import Decoding, Transformer, TransformerConfig, TransformerWriter, decode
+from vitrail.text import Decoding, Transformer, TransformerConfig
 from vitrail.text.constraints import keep_likely, restrict
 from vitrail.text.ctranslate2 import fingerprint_of, keep_ctranslate2, to_ctranslate2
 from vitrail.text.ctranslate2_engine import CTranslate2Engine, differences, settings_of
@@ -149,33 +148,9 @@ def test_fewer_bits_stay_near_and_take_less_room(tokens: Tokens, tmp_path: Path)
 # -- tokens -----------------------------------------------------------------------------------------------------------
 
 
-class Forbidding:
-    """A writer that forbids before its logits become log-probabilities, as CTranslate2 does."""
-
-    def __init__(self, writer: TransformerWriter, options: Decoding) -> None:
-        self._writer, self._options = writer, options
-        self.sources, self.device = writer.sources, writer.device
-        self.start, self.end, self.pad = writer.start, writer.end, writer.pad
-        self._written = torch.empty(writer.sources, 1, 0, dtype=torch.int64)
-
-    def advance(self, tokens: Tensor, parents: Tensor) -> Tensor:
-        before = self._written.gather(1, parents[:, :, None].expand(-1, -1, self._written.shape[2]))
-        self._written = torch.cat([before, tokens[:, :, None]], 2)
-        return restrict(self._writer.advance(tokens, parents).float(), self._written, self._options, self.end)
-
-    def keep(self, rows: Tensor) -> None:
-        self._writer.keep(rows)
-        self._written = self._written[rows]
-
-
 def our_texts(model: Transformer, rows: list[list[int]], options: Decoding, *, plain: bool = False) -> list[list[int]]:
-    """By our own decoding; where CTranslate2 says otherwise by its definition, unless ``plain``."""
-    if plain or not differences(options):
-        return TorchEngine(model).prepare(options)(rows)
-    padded = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
-    with torch.no_grad():
-        found = decode(Forbidding(TransformerWriter(model, padded, padded != 0), options), options)
-    return [texts[0].tokens for texts in found]
+    """By our own decoding, which renormalises as CTranslate2 does, unless ``plain``."""
+    return TorchEngine(model).prepare(replace(options, renormalise=not plain))(rows)
 
 
 @dataclass(frozen=True)
@@ -368,7 +343,7 @@ def test_what_it_does_otherwise_is_told() -> None:
     beams = Decoding(early_stopping=True)
     assert differences(beams) == differences(replace(beams, beams=1, no_repeat_ngram=3, min_tokens=2)) == []
     for changes in ({"no_repeat_ngram": 3}, {"min_tokens": 1}):
-        assert [text for text in differences(replace(beams, **changes)) if "forbids tokens before" in text]
+        assert [text for text in differences(replace(beams, **changes)) if "forbidden tokens" in text]
     assert "draws by itself" in differences(Decoding(beams=1, sample=True))[0]
 
 

@@ -1,7 +1,7 @@
 """What a decoder may write next, beyond what the model thinks likely: each rule in one place, for all decoders.
 
-A rule looks at what was written so far and forbids tokens; it renormalises nothing. They apply in the order of
-``restrict``: no n-gram twice, not the end too early, a given first token, a given last one.
+A rule looks at what was written so far and forbids tokens. They apply in the order of ``restrict``: no n-gram twice,
+not the end too early, a given first token, a given last one; then, if asked for, the others share what is left.
 """
 
 import torch
@@ -33,7 +33,7 @@ def restrict(
         _force(scores, options.first)
     if options.last is not None and place == options.max_tokens - 1:
         _force(scores, options.last)
-    return scores
+    return scores.log_softmax(-1) if options.renormalise else scores
 
 
 def keep_likely(logits: Float[Tensor, "b v"], options: Decoding) -> Float[Tensor, "b v"]:

@@ -10,7 +10,7 @@ In float32 its texts are ours token by token (``tests/text/test_ctranslate2.py``
   goes on until no text can be better, which is False, "never" and, for the best text, as good as either. False with a
   length penalty is refused: it doesn't look at the best text under way.
 - Beam search with ``no_repeat_ngram`` or ``min_tokens``: it forbids tokens before it makes log-probabilities of
-  logits, ours after (as Hugging Face does), so that scores differ, and with them some texts. ``differences`` says so.
+  logits, which is our ``renormalise``; without that, scores differ, and with them some texts. ``differences`` says so.
 - ``no_repeat_ngram`` looks at what was written after the start token, ours at the start token too. For single tokens
   we forbid that; longer ones differ only in a text that holds the start token again without ending.
 - ``first`` in a beam search: it counts no end right after a given token, so that is refused below two ``min_tokens``.
@@ -153,10 +153,10 @@ def settings_of(options: Decoding, vocabulary: int) -> dict[str, Any]:
 def differences(options: Decoding) -> list[str]:
     """What CTranslate2 does otherwise than our own decoding under options that it follows, a sentence each."""
     found = []
-    if options.beams > 1 and (options.no_repeat_ngram or options.min_tokens):
+    if options.beams > 1 and (options.no_repeat_ngram or options.min_tokens) and not options.renormalise:
         found.append(
-            "CTranslate2 forbids tokens before it makes probabilities of scores, the engine torch after: with several "
-            "beams some texts differ."
+            "CTranslate2 gives the probability of forbidden tokens to the others, the engine torch only with "
+            "renormalise: with several beams some texts differ."
         )
     if options.sample:
         found.append("CTranslate2 draws by itself: the same probabilities as with the engine torch, other texts.")

@@ -28,6 +28,9 @@ class Decoding:
     """The token that every text begins with."""
     last: int | None = None
     """The token that is written where a text reaches max_tokens."""
+    renormalise: bool = False
+    """Whether the probability of forbidden tokens goes to the others: texts that the rules above narrow score higher,
+    which only a beam search minds."""
     sample: bool = False
     """Draw each token by chance instead of taking the likeliest."""
     temperature: float = 1.0
