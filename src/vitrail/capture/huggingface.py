@@ -102,13 +102,16 @@ def _hear(
         scale=float(query.shape[-1] ** -0.5 if scale is None else scale),
         bias=options.get("position_bias"),
         softcap=options.get("softcap"),
-        sinks=_sinks(module, options),
+        sinks=_sinks(module, options, weights),
     )
     tracker.hear(call, module)
     return output, weights, *rest
 
 
-def _sinks(module: nn.Module, options: dict[str, Any]) -> Tensor | None:
+def _sinks(module: nn.Module, options: dict[str, Any], weights: Tensor) -> Tensor | None:
+    """Logits that take a share of each row; none where rows sum to 1 (Granite gates the heads' output instead)."""
+    if weights.numel() and bool((weights.detach().float().sum(-1) > 1 - 1e-4).all()):
+        return None
     for found in (options.get("sinks"), options.get("s_aux"), getattr(module, "sinks", None)):
         if isinstance(found, Tensor):
             return found
