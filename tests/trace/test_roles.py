@@ -142,6 +142,17 @@ def test_several_traces_have_means_and_intervals() -> None:
     assert table["pixels high"].isna().all()
 
 
+def test_an_interval_is_the_middle_95_percent() -> None:
+    """Of the mean of many inputs: 1.96 standard errors to each side."""
+    axis, draw = Axis("t", "tokens", 7), np.random.default_rng(1)
+    weights = draw.random((40, 3, 7, 7)) ** 2
+    traces = [trace_of(one / one.sum(-1, keepdims=True), axis) for one in weights]
+    table = head_scores(traces)
+    each = np.array([head_scores(trace)[["first", "self", "next"]].to_numpy() for trace in traces])
+    low, high = (table[[f"{name} {end}" for name in ("first", "self", "next")]].to_numpy() for end in ("low", "high"))
+    assert ((high - low) / (each.std(0) / np.sqrt(40))).mean() == pytest.approx(2 * 1.96, rel=0.04)
+
+
 def test_what_cannot_be_scored_together_is_refused(full: Make) -> None:
     with pytest.raises(TraceError, match="no traces to score: give at least one"):
         head_scores([])

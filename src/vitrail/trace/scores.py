@@ -77,14 +77,12 @@ def entropy(weights: Float[np.ndarray, "h q k"], at: Places, rows: slice = EVERY
     """-Σ A ln A in nats: 0 where one key gets everything, ln k where all get the same (Clark et al., section 3.2)."""
     logs = np.log(np.maximum(weights, np.finfo(weights.dtype).tiny))
     spread = np.maximum(-np.einsum("hqk,hqk->hq", weights, logs), 0)
-    found: np.ndarray = np.where(weights.max(axis=2) > 0, spread, np.nan)
-    return found
+    return np.where(weights.max(axis=2) > 0, spread, np.nan)
 
 
 def broadness(weights: Float[np.ndarray, "h q k"], at: Places, rows: slice = EVERY) -> Float[np.ndarray, "h q"]:
     """As over how many keys attention is spread: exp(entropy), 1 for one key, k where all get the same."""
-    spread: np.ndarray = np.exp(entropy(weights, at, rows))
-    return spread
+    return np.asarray(np.exp(entropy(weights, at, rows)))
 
 
 def previous(weights: Float[np.ndarray, "h q k"], at: Places, rows: slice = EVERY) -> Float[np.ndarray, "h q"]:
@@ -125,8 +123,7 @@ def duplicate(weights: Float[np.ndarray, "h q k"], at: Places, rows: slice = EVE
 def induction(weights: Float[np.ndarray, "h q k"], at: Places, rows: slice = EVERY) -> Float[np.ndarray, "h q"]:
     """The share on what followed earlier occurrences of the query's own token (Olsson et al., "prefix matching").
 
-    On a random block of T tokens twice, where no token is twice in the block, it is the mean of A[i, i - (T - 1)] over
-    the second block.
+    On a block of T different tokens twice, it is the mean of A[i, i - (T - 1)] over the second.
     """
     equal = at.earlier_equal(rows)
     if equal is None:
@@ -142,8 +139,7 @@ def distance(weights: Float[np.ndarray, "h q k"], at: Places, rows: slice = EVER
     if not at.same or at.keys.grid is not None:
         return _nowhere(weights)
     i, j = np.arange(at.queries.length)[rows, None], np.arange(at.keys.length)[None, :]
-    far: np.ndarray = np.einsum("hqk,qk->hq", weights, np.abs(i - j).astype(weights.dtype))
-    return far
+    return np.asarray(np.einsum("hqk,qk->hq", weights, np.abs(i - j).astype(weights.dtype)))
 
 
 def pixels(weights: Float[np.ndarray, "h q k"], at: Places, rows: slice = EVERY) -> Float[np.ndarray, "h q"]:
