@@ -4,6 +4,7 @@ A ViT: top-1 accuracy with Wilson's 95% interval, each class's accuracy, and who
 A masked autoencoder: the squared error on hidden patches beside two fills that learn nothing.
 A face network: VAL at a FAR over all pairs, and LFW's protocol (``recipes/evaluate_faces.py``).
 A summarizer: its loss a token and ROUGE (``recipes/evaluate_text.py``).
+A language model: its perplexity beside a 5-gram's (``recipes/evaluate_language.py``).
 """
 
 import time
@@ -25,8 +26,9 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "mae": ("seed",),
     "faces": ("pairs", "mirror", "harmonic_with"),
     "summarizer": ("columns", "documents", "beams", "length_penalty", "no_repeat_ngram", "beside"),
+    "lm": ("columns",),
 }
-"""Options that only runs of one kind have."""
+"""Options that only runs of some kinds have."""
 
 COMPARED = 500
 """At most so many test images are filled in by interpolation, which takes some 15 ms each."""
@@ -51,7 +53,8 @@ class EvaluateRecipe:
     """Of a face network: also compare its embeddings with those of this older one's run
     (default: the one that it was trained to be harmonic with)."""
     columns: tuple[str, str] | None = None
-    """Of a summarizer: the columns with documents and with summaries (default: those that it was trained on)."""
+    """Of a summarizer or language model: the columns with documents and with summaries (default: those that it was
+    trained on)."""
     documents: int | None = None
     """Of a summarizer: at most so many documents, drawn at random (default: all)."""
     beams: int = 4
@@ -84,7 +87,8 @@ def run(recipe: EvaluateRecipe, report: Report = ignore) -> Evaluation:
     Raises:
         VitrailError: the run or the data can't be used.
     """
-    from vitrail.recipes import evaluate_faces, evaluate_text
+    from vitrail.recipes import evaluate_faces, evaluate_language, evaluate_text
+    from vitrail.recipes.language_runs import LanguageRun
     from vitrail.recipes.opening import load
     from vitrail.recipes.results import write_json
     from vitrail.recipes.text_runs import TextRun
@@ -94,6 +98,8 @@ def run(recipe: EvaluateRecipe, report: Report = ignore) -> Evaluation:
     began = time.monotonic()
     if isinstance(opened, TextRun):
         figures, files = evaluate_text.evaluate(opened, recipe, report)
+    elif isinstance(opened, LanguageRun):
+        figures, files = evaluate_language.evaluate(opened, recipe, report)
     elif opened.kind == "faces":
         figures, files = evaluate_faces.evaluate(opened, recipe, report)
     else:
@@ -111,7 +117,11 @@ def _require_own(recipe: EvaluateRecipe, kind: str) -> None:
     """
     for other, names in OWN.items():
         for field in fields(recipe):
-            if other != kind and field.name in names and getattr(recipe, field.name) != field.default:
+            if (
+                field.name in names
+                and field.name not in OWN.get(kind, ())
+                and getattr(recipe, field.name) != field.default
+            ):
                 option = "--" + field.name.replace("_", "-")
                 raise ConfigError(
                     f"{recipe.run} is a run of kind {kind}, and {option} is for runs of kind {other} only: leave it "

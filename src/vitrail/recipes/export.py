@@ -9,6 +9,7 @@ from vitrail.errors import ConfigError, ModelError
 from vitrail.recipes.events import Note, Report, ignore
 
 if TYPE_CHECKING:
+    from vitrail.recipes.language_runs import LanguageRun
     from vitrail.recipes.text_runs import TextRun
 
 
@@ -33,11 +34,11 @@ def run(recipe: ExportRecipe, report: Report = ignore) -> Path:
     """
     from vitrail.recipes.opening import load
     from vitrail.recipes.results import write_bytes
-    from vitrail.recipes.text_runs import TextRun
+    from vitrail.recipes.runs import Run
     from vitrail.vision import MaskedAutoencoder, convert
 
     opened = load(recipe.run)
-    if isinstance(opened, TextRun):
+    if not isinstance(opened, Run):
         return _export_text(opened, recipe)
     model = opened.model if isinstance(opened.model, MaskedAutoencoder) else opened.encoder
     folder = opened.folder / "exported"
@@ -71,16 +72,19 @@ def run(recipe: ExportRecipe, report: Report = ignore) -> Path:
     raise ConfigError(f"there is no export to {recipe.to!r}: choose huggingface, timm or mae.")
 
 
-def _export_text(opened: "TextRun", recipe: ExportRecipe) -> Path:
-    from vitrail.text.convert import to_huggingface
+def _export_text(opened: "TextRun | LanguageRun", recipe: ExportRecipe) -> Path:
+    from vitrail.text import Transformer, convert, language_huggingface
     from vitrail.text.tokens import FILE as TOKENIZER
 
     if recipe.to != "huggingface":
         raise ModelError(
-            f"{recipe.run} is a summarizer, and {recipe.to} knows models of images only: use --to huggingface."
+            f"{recipe.run} is a model of texts, and {recipe.to} knows models of images only: use --to huggingface."
         )
     output = recipe.output or opened.folder / "exported" / "huggingface"
     tokens = opened.tokens
     documents = {TOKENIZER: json.loads(tokens.to_json()), "tokenizer_config.json": tokens.settings()}
-    to_huggingface(opened.model, output, documents)
+    if isinstance(opened.model, Transformer):
+        convert.to_huggingface(opened.model, output, documents)
+    else:
+        language_huggingface.to_huggingface(opened.model, output, documents)
     return output

@@ -163,6 +163,16 @@ class TrainingOptions(LoopOptions, ImageOptions):
     """How a model is trained on images."""
 
 
+@dataclass(frozen=True)
+class TokenizerOptions:
+    """How texts become tokens."""
+
+    tokenizer: Literal["bpe", "unigram"] = "bpe"
+    """Kind of tokenizer that is made for the texts."""
+    vocabulary: int = 8000
+    """Tokens of that tokenizer, at most."""
+
+
 def run_folder(run: Path | None, kind: str, data: str) -> Path:
     """Where a run is kept: as asked for, else in ``runs/`` under the model's and the data's names."""
     if run is not None:

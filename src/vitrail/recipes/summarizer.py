@@ -8,13 +8,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from vitrail.errors import ConfigError, DataError, ModelError
 from vitrail.recipes.evaluate import EvaluateRecipe
 from vitrail.recipes.evaluate import run as evaluate
 from vitrail.recipes.events import Note, Report, ignore
-from vitrail.recipes.options import LoopOptions, run_folder
+from vitrail.recipes.options import LoopOptions, TokenizerOptions, run_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,7 +31,7 @@ SHOWN = 3
 
 
 @dataclass(frozen=True)
-class TextOptions:
+class TextOptions(TokenizerOptions):
     """Which texts are read, how they become tokens, and where the run is kept."""
 
     data: str = "docstrings"
@@ -41,10 +41,6 @@ class TextOptions:
     """Folder of the run; an unfinished run there goes on (default: runs/ with the model's and the data's names)."""
     columns: tuple[str, str] | None = None
     """Names of the columns with documents and with summaries (default: found by their usual names)."""
-    tokenizer: Literal["bpe", "unigram"] = "bpe"
-    """Kind of tokenizer that is made for the texts."""
-    vocabulary: int = 8000
-    """Tokens of that tokenizer, at most."""
     longest_document: int = 512
     """Tokens that documents are cut to."""
     longest_summary: int = 64
@@ -85,7 +81,8 @@ def run(recipe: SummarizerRecipe, report: Report = ignore) -> "RunSummary":
     from vitrail.nn.randomness import derive_seed
     from vitrail.recipes.curves import FILE as CURVES
     from vitrail.recipes.curves import draw_curves
-    from vitrail.recipes.text_runs import describe_text, open_text_run
+    from vitrail.recipes.text_folders import describe_texts, require_own
+    from vitrail.recipes.text_runs import KIND, open_text_run
     from vitrail.recipes.training import RunSummary, count_parameters
     from vitrail.text.objective import SummaryObjective
     from vitrail.train import train
@@ -95,7 +92,7 @@ def run(recipe: SummarizerRecipe, report: Report = ignore) -> "RunSummary":
     start = None if recipe.init is None else open_text_run(recipe.init)
     require_lengths(recipe, start)
     folder = recipe.folder()
-    require_own(folder)
+    require_own(folder, KIND)
     texts, held_out = (load_documents(recipe.data, part, recipe.columns) for part in ("train", "validation"))
     if texts.empty:
         report(Note(f"left out {texts.empty:,} pairs with an empty side"))
@@ -118,12 +115,14 @@ def run(recipe: SummarizerRecipe, report: Report = ignore) -> "RunSummary":
         folder,
         evaluate=look,
         report=report,
-        describe=describe_text(config, tokens, texts, asdict(recipe)),
+        describe=describe_texts(
+            KIND, config, tokens, {"data": texts.name, "fingerprint": texts.fingerprint}, asdict(recipe)
+        ),
     )
     draw_curves(folder)
     return RunSummary(
         folder,
-        "summarizer",
+        KIND.name,
         count_parameters(model),
         result.finished,
         result.seconds,
@@ -154,29 +153,13 @@ def require_lengths(recipe: SummarizerRecipe, start: "TextRun | None") -> None:
             )
 
 
-def require_own(folder: Path) -> None:
-    """Refuse a folder that holds another kind of run, before a tokenizer is put beside its weights.
-
-    Raises:
-        ConfigError: it does.
-    """
-    from vitrail.recipes.text_runs import KIND
-    from vitrail.train import read_config
-
-    kind = read_config(folder).get("kind") if (folder / "config.json").is_file() else KIND
-    if kind != KIND:
-        raise ConfigError(f"{folder} holds a run of kind {kind!r}, not a summarizer: name another folder by --run.")
-
-
 def tokens_of(recipe: SummarizerRecipe, folder: Path, texts: "Documents", start: "TextRun | None") -> "Tokens":
     """The tokenizer: that of the start, that of the run which goes on, or one made for the texts."""
-    from vitrail.text.tokens import FILE, load_tokens, train_tokenizer
+    from vitrail.recipes.text_folders import own_tokens
 
     if start is not None:
         return start.tokens
-    if (folder / FILE).is_file():
-        return load_tokens(folder, pad=0, start=1, end=1)
-    return train_tokenizer([*texts.documents, *texts.summaries], recipe.vocabulary, recipe.tokenizer)
+    return own_tokens(folder, [*texts.documents, *texts.summaries], recipe.vocabulary, recipe.tokenizer)
 
 
 def pairs_of(recipe: SummarizerRecipe, tokens: "Tokens", texts: "Documents") -> "TokenPairs":

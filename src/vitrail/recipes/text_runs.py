@@ -1,26 +1,22 @@
 """The one place that turns a summarizer's run folder, or a folder of Hugging Face's, into something that summarizes."""
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from vitrail.data.documents import Documents
-from vitrail.errors import CheckpointError, ConfigError, ModelError
-from vitrail.recipes.runs import FORMAT, put_weights
+from vitrail.errors import CheckpointError, ConfigError
+from vitrail.recipes.runs import put_weights
+from vitrail.recipes.text_folders import Device, Kind, settings_of, tokens_of_run
 from vitrail.text import Decoding, Transformer, TransformerConfig
 from vitrail.text.convert import from_huggingface
 from vitrail.text.decoding import Hear
 from vitrail.text.summarizing import BATCH, summarize
-from vitrail.text.tokens import FILE, Tokens, load_tokens
-from vitrail.train import load_weights, read_config
+from vitrail.text.tokens import Tokens, load_tokens
+from vitrail.train import load_weights
 from vitrail.train.precision import pick_device
 
-Device = Literal["auto", "cpu", "cuda"]
-
-KIND = "summarizer"
-"""The kind of run, in ``config.json``."""
+KIND = Kind("summarizer", "a summarizer", "vitrail train summarizer")
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ class TextRun:
     longest_summary: int
     data: str | None
     options: Mapping[str, Any]
-    kind: ClassVar[str] = KIND
+    kind: ClassVar[str] = KIND.name
 
     def to(self, device: Device) -> "TextRun":
         """This run with its model on a device; "auto": a GPU if there is one."""
@@ -94,20 +90,6 @@ class TextRun:
         )
 
 
-def describe_text(
-    config: TransformerConfig, tokens: Tokens, texts: Documents, options: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What the recipe writes to ``config.json`` so that ``open_text_run`` can read it."""
-    return {
-        "format": FORMAT,
-        "kind": KIND,
-        "model": dataclasses.asdict(config),
-        "tokenizer": tokens.fingerprint,
-        "texts": {"data": texts.name, "fingerprint": texts.fingerprint},
-        "recipe": {name: str(value) if isinstance(value, Path) else value for name, value in options.items()},
-    }
-
-
 def open_text_run(source: str | Path) -> TextRun:
     """Open a summarizer's run folder, or a folder (or Hub name) of a BART or T5.
 
@@ -116,34 +98,19 @@ def open_text_run(source: str | Path) -> TextRun:
         ModelError: weights or a tokenizer are missing, or belong to another model.
         CheckpointError: its configuration is damaged.
     """
-    folder = Path(source)
-    settings = read_config(folder) if (folder / "config.json").is_file() else {}
-    if not folder.is_dir() or "kind" not in settings:
+    settings = settings_of(source, KIND)
+    if settings is None:
         return _from_huggingface(source)
-    if settings["kind"] != KIND or settings.get("format") != FORMAT:
-        raise ConfigError(
-            f"{folder} is a run of kind {settings['kind']!r}, and a summarizer was expected: name the folder of a "
-            "'vitrail train summarizer' run."
-        )
-    if not (folder / "model.safetensors").is_file():
-        raise ModelError(
-            f"{folder} has no model.safetensors, so its training has not saved anything yet: let it go on with "
-            f"'vitrail train summarizer --run {folder}' first."
-        )
+    folder = Path(source)
     try:
         config = TransformerConfig(**settings["model"])
-        recipe, data, known = settings["recipe"], settings["texts"]["data"], settings["tokenizer"]
+        recipe, data, fingerprint = settings["recipe"], settings["texts"]["data"], settings["tokenizer"]
         longest = recipe["longest_document"], recipe["longest_summary"]
     except (KeyError, TypeError) as error:
         raise CheckpointError(
             f"{folder / 'config.json'} lacks or garbles {error}: restore the file, or train the run anew."
         ) from error
-    tokens = load_tokens(folder, pad=config.pad, start=config.start, end=config.end)
-    if tokens.fingerprint != known:
-        raise ModelError(
-            f"{folder / FILE} is another tokenizer than this run was trained with: copy the run's own back, for with "
-            "another its tokens mean other words."
-        )
+    tokens = tokens_of_run(folder, fingerprint, pad=config.pad, start=config.start, end=config.end)
     model = Transformer(config)
     put_weights(model, load_weights(folder), folder)
     return TextRun(folder, model.eval(), tokens, *longest, data, recipe)
