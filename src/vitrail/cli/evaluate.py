@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from vitrail.cli.ending import Ending
+from vitrail.cli.languages import show_language
 from vitrail.cli.options import parse
-from vitrail.cli.proposals import after_faces, after_pretraining, after_summarizer, after_training
+from vitrail.cli.proposals import after_faces, after_language, after_pretraining, after_summarizer, after_training
 from vitrail.cli.screen import Screen
 from vitrail.cli.summaries import show_summaries
 from vitrail.recipes.evaluate import EvaluateRecipe, run
@@ -16,6 +17,7 @@ NEXT: Mapping[str, Callable[[Path], str]] = {
     "vit": after_training,
     "faces": after_faces,
     "summarizer": after_summarizer,
+    "lm": after_language,
 }
 """What is worth doing after a look at the figures of each kind of run."""
 
@@ -49,6 +51,9 @@ def show(figures: Mapping[str, Any], screen: Screen) -> None:
         return
     if figures["kind"] == "summarizer":
         show_summaries(figures, screen)
+        return
+    if figures["kind"] == "lm":
+        show_language(figures, screen)
         return
     errors = figures["masked_patch_error"]
     rows = [[name.replace("_", " "), f"{error:.4f}"] for name, error in errors.items()]

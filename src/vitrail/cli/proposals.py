@@ -39,5 +39,10 @@ def after_summarizer(folder: Path) -> str:
     return f"vitrail summarize {_quoted(folder)} FILE.txt"
 
 
+def after_language(folder: Path) -> str:
+    """A language model is there to be built on."""
+    return f"vitrail export {_quoted(folder)} --to huggingface"
+
+
 def _quoted(folder: Path) -> str:
     return shlex.quote(str(folder))

@@ -35,6 +35,7 @@ COMMANDS: tuple[Command, ...] = (
         "train faces", "", "train a network whose distances tell people apart (FaceNet)", "vitrail.cli.train_faces"
     ),
     Command("train summarizer", "", "train a Transformer that writes summaries", "vitrail.cli.train_summarizer"),
+    Command("train lm", "", "train a language model that writes, or one that fills in", "vitrail.cli.train_lm"),
     Command(
         "summarize",
         "RUN [FILE...]",
