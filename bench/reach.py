@@ -24,7 +24,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "results" / "reach"
-BATCH, SECONDS = 40, 60
+BATCH, SECONDS = 40, 150
 ORDER = ("captured", "weights only", "partly", "refused", "differs", "failed", "no attention", "not run", "not built")
 MEANING = {
     "captured": "queries, keys, values, masks and weights of every layer",

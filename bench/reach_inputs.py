@@ -50,6 +50,8 @@ def candidates(model: nn.Module) -> Iterator[dict[str, Any]]:
     if "image_sizes" in others:
         yield {**text, **{name: x for name, x in others.items() if name != "image_sizes"}}
     yield {**text, **others}
+    if "input_features" in others:
+        yield {**text, **others, "input_features": others["input_features"].transpose(1, 2)}
     if others:
         yield others
         main = getattr(model, "main_input_name", None)
@@ -94,7 +96,7 @@ def _pictures(taken: dict[str, Any], config: Any) -> dict[str, Any]:
         grid = torch.tensor([[1, 4, 4]])
         name = "grid_thw" if "grid_thw" in taken else "image_grid_thw"
         given[name] = grid
-        given["pixel_values" if "pixel_values" in taken else next(iter(taken))] = patches
+        given["hidden_states" if "hidden_states" in taken else "pixel_values"] = patches
         return given
     if "pixel_values" in taken:
         given["pixel_values"] = torch.randn(1, channels, height, width)
@@ -114,6 +116,9 @@ def _sounds(taken: dict[str, Any], config: Any) -> dict[str, Any]:
     if "input_features" in taken:
         frames = 2 * first(size(config, "max_source_positions", default=20))
         given["input_features"] = torch.randn(1, mels, frames)
+        for name in ("input_features_mask", "feature_attention_mask"):
+            if name in taken:
+                given[name] = torch.ones(1, frames, dtype=torch.long)
     return given
 
 
@@ -129,7 +134,7 @@ def _rest(taken: dict[str, Any], config: Any) -> dict[str, Any]:
         and taken["encoder_hidden_states"].default is taken["encoder_hidden_states"].empty
     ):
         given["encoder_hidden_states"] = torch.randn(1, TEXT, 32)
-    if "hidden_states" in taken and "input_ids" not in taken:
+    if "hidden_states" in taken and not {"input_ids", "grid_thw"} & set(taken):
         given["hidden_states"] = torch.randn(1, TEXT, 32)
     if "query_embeds" in taken:
         given["query_embeds"] = torch.randn(1, TEXT, 32)

@@ -123,7 +123,7 @@ def test_gradients_are_central_differences(name: str) -> None:
     for call, g in zip(record, gradients, strict=True):
         found = part_gradients(call, g)
         assert found["weights"].shape == call.weights.shape
-        for part in exchangeable:
+        for part in generator.permutation(exchangeable)[:2]:
             assert float(found[part].abs().max()) > 1e-8
             place = tuple(int(generator.integers(size)) for size in found[part].shape)
             sides = [

@@ -1,15 +1,18 @@
 """Every listener: the weights are the model's, its outputs stay, and nothing is left behind."""
 
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+import transformers
 from capture_models import TimmLikeAttention, WrittenOut, stacked, vitrail_models
 from torch import Tensor, nn
 
 from vitrail.capture import Call, record_attention
+from vitrail.capture.call import weights_of
 from vitrail.errors import ModelError
 from vitrail.nn.attention import MultiHeadAttention
 
@@ -280,3 +283,63 @@ def test_a_compiled_module_is_refused() -> None:
     scripted = torch.jit.trace(nn.Linear(3, 5), torch.randn(2, 3))
     with pytest.raises(ModelError, match="is compiled"), record_attention(nn.Sequential(scripted)):
         pass
+
+
+def test_large_matrices_are_made_head_by_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    q, k = torch.randn(2, 6, 5, 7), torch.randn(2, 3, 11, 7)
+    terms: list[dict[str, Any]] = [
+        {"mask": torch.rand(2, 1, 5, 11) > 0.3, "bias": torch.randn(1, 6, 5, 11), "sinks": torch.randn(6)},
+        {"mask": torch.randn(2, 6, 5, 11), "softcap": 1.5},
+        {"bias": torch.randn(6, 5, 11), "sinks": torch.randn(2, 6, 5, 1)},
+        {"mask": torch.randn(5, 11)},
+    ]
+    for given in terms:
+        with torch.no_grad():
+            at_once = weights_of(q, k, scale=0.4, **given)
+            monkeypatch.setattr("vitrail.capture.call.LARGE", 1)
+            one_by_one = weights_of(q, k, scale=0.4, **given)
+            monkeypatch.undo()
+        assert torch.allclose(at_once, one_by_one, atol=1e-7)
+
+
+def llama() -> Any:
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        vocab_size=17,
+        hidden_size=12,
+        intermediate_size=19,
+        num_hidden_layers=3,
+        num_attention_heads=6,
+        initializer_range=0.3,
+    )
+    config.num_key_value_heads = 3
+    return transformers.LlamaModel(config).eval()
+
+
+def test_the_interface_is_asked_group_by_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, ids = llama(), torch.randint(0, 17, (2, 7))
+    records = []
+    for large in (2**24, 1):
+        monkeypatch.setattr("vitrail.capture.huggingface.LARGE", large)
+        with torch.no_grad(), record_attention(model) as record:
+            model(ids)
+        records.append(record)
+    for one, other in zip(*records, strict=True):
+        assert torch.allclose(one.weights, other.weights, atol=1e-7)
+        assert torch.allclose(one.output, other.output, atol=1e-6)
+
+
+def test_one_layers_weights_are_in_memory_at_a_time() -> None:
+    model, ids = llama(), torch.randint(0, 17, (1, 7))
+    alive: list[weakref.ref[Tensor]] = []
+    most = 0
+
+    def count(call: Call) -> None:
+        nonlocal most
+        alive.append(weakref.ref(call.weights))
+        most = max(most, sum(one() is not None for one in alive))
+
+    with torch.no_grad(), record_attention(model, each=count):
+        model(ids)
+    assert len(alive) == 3
+    assert most == 1

@@ -85,6 +85,10 @@ class Call:
         )
 
 
+LARGE = 2**24
+"""From so many weights on they are computed head by head, so that nothing else of their size is in memory."""
+
+
 def weights_of(
     q: Float[Tensor, "b h q d"],
     k: Float[Tensor, "b hkv k d"],
@@ -100,7 +104,17 @@ def weights_of(
 
     A query that may attend nowhere gets zeros where the mask is boolean or -inf.
     """
-    k = _repeated(k, q.shape[1])
+    heads, groups = q.shape[1], k.shape[1]
+    size = q.shape[0] * heads * q.shape[2] * k.shape[2]
+    if size > LARGE and heads > 1 and not torch.is_grad_enabled():
+        weights = q.new_empty(q.shape[0], heads, q.shape[2], k.shape[2])
+        for head in range(heads):
+            one, shared = slice(head, head + 1), slice(head * groups // heads, head * groups // heads + 1)
+            terms = {name: of_heads(x, one) for name, x in (("mask", mask), ("bias", bias), ("sinks", sinks))}
+            found = weights_of(q[:, one], k[:, shared], scale=scale, causal=causal, softcap=softcap, **terms)
+            weights[:, one] = found
+        return weights
+    k = _repeated(k, heads)
     scores = torch.matmul(q, k.transpose(-1, -2)) * scale
     if softcap is not None:
         scores = softcap * torch.tanh(scores / softcap)
@@ -117,6 +131,14 @@ def weights_of(
         return torch.cat([scores, extra], dim=-1).softmax(-1)[..., :-1]
     deaf = scores.amax(-1, keepdim=True) == float("-inf")
     return scores.masked_fill(deaf, 0.0).softmax(-1).masked_fill(deaf, 0.0) if deaf.any() else scores.softmax(-1)
+
+
+def of_heads(term: Tensor | None, heads: slice) -> Tensor | None:
+    """Of a mask, a bias or sinks, what is of these heads; terms that all heads share stay as they are."""
+    if term is None or term.ndim in (0, 2):
+        return term
+    axis = term.ndim - 3 if term.ndim > 2 else 0
+    return term if term.shape[axis] == 1 else term.narrow(axis, heads.start, heads.stop - heads.start)
 
 
 def attended(weights: Float[Tensor, "b h q k"], v: Float[Tensor, "b hkv k dv"]) -> Float[Tensor, "b h q dv"]:

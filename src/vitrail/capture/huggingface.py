@@ -14,9 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from vitrail.capture.call import Call
+from vitrail.capture.call import LARGE, Call, of_heads
 from vitrail.capture.streams import stream_of
 from vitrail.capture.tracking import Tracker
 from vitrail.errors import ModelError
@@ -81,7 +82,7 @@ def _hear(
         query, key, value = tracker.edit.inputs(tracker.name_next(module), query, key, value)
     tracker.paused += 1
     try:
-        output, weights, *rest = own(module, query, key, value, attention_mask, **options)
+        output, weights, *rest = _called(own, module, (query, key, value, attention_mask), options, tracker.graph)
     finally:
         tracker.paused -= 1
     heads = tracker.on_path(output.transpose(1, 2))
@@ -106,6 +107,28 @@ def _hear(
     )
     tracker.hear(call, module)
     return output, weights, *rest
+
+
+def _called(
+    own: Callable[..., Any], module: nn.Module, given: tuple[Any, ...], options: dict[str, Any], graph: bool
+) -> Any:
+    """Call the eager function: at once, or head by head where its several copies of the weights would be many."""
+    query, key, value, mask = given
+    heads, groups = query.shape[1], key.shape[1]
+    plain = options.get("sinks", options.get("s_aux", getattr(module, "sinks", None))) is None and groups > 1
+    size = query.shape[0] * heads * query.shape[2] * key.shape[2]
+    if size <= LARGE or graph or not plain or heads % groups or torch.is_grad_enabled():
+        return own(module, query, key, value, mask, **options)
+    outputs, weights, bias = [], None, options.get("position_bias")
+    for group in range(groups):
+        one, many = slice(group, group + 1), slice(group * heads // groups, (group + 1) * heads // groups)
+        mine = {**options, "position_bias": of_heads(bias, many)} if bias is not None else options
+        output, found, *_ = own(module, query[:, many], key[:, one], value[:, one], of_heads(mask, many), **mine)
+        outputs.append(output)
+        if weights is None:
+            weights = found.new_empty(found.shape[0], heads, *found.shape[2:])
+        weights[:, many] = found
+    return torch.cat(outputs, dim=2), weights
 
 
 def _sinks(module: nn.Module, options: dict[str, Any], weights: Tensor) -> Tensor | None:
