@@ -12,6 +12,7 @@ from vitrail.cli import main
 from vitrail.cli.entry import pick
 from vitrail.recipes.demo import DemoRecipe, DemoSummary
 from vitrail.recipes.demo_faces import FacesPart
+from vitrail.recipes.demo_texts import Example, TextsPart
 from vitrail.recipes.demo_vision import VisionPart
 from vitrail.recipes.events import Report
 from vitrail.recipes.terms import Score
@@ -123,7 +124,7 @@ class TestCommands:
 
     @pytest.mark.slow
     def test_demo(self, capsys: pytest.CaptureFixture[str]) -> None:
-        short = ["--epochs", "1", "--finetune-epochs", "1", "--seeds", "1", "--face-epochs", "1"]
+        short = ["--epochs", "1", "--finetune-epochs", "1", "--seeds", "1", "--face-epochs", "1", "--text-epochs", "1"]
         assert main(["demo", "--run", "runs/demo", *short]) == 0
         said, results, following = ending(capsys)
         assert any(line.startswith("raw pixels") for line in said)
@@ -133,6 +134,8 @@ class TestCommands:
         assert heads.split("  ")[0] == "probe"
         assert {"trained encoder", "from scratch"} <= {part.strip() for part in heads.split("  ")}
         assert results[0].suffix == ".png"
+        assert results[2] == Path("runs/demo/summarizer/examples.md")
+        assert sum("its author:" in line for line in said) == 3
         assert following.startswith("vitrail train mae --data ")
 
 
@@ -149,10 +152,18 @@ def test_the_demo_ends_with_small_tables(monkeypatch: pytest.MonkeyPatch, capsys
         measured = {"val_at_far": {"0.01": {"val": 0.5, "standard_error": 0.02}}, "auc": 0.9, "eer": 0.1}
         facts = {"kind": "faces", "same_pairs": 1000, "different_pairs": 2000, "people": 150, "images": 3600}
         beside = {"raw pixels": {**measured, "val_at_far": {}, "auc": 0.7}}
+        score = {"mean": 30.25, "low": 28.0, "high": 32.0}
+        manner = {"words": 7.25, "novel": {2: 0.75}, "repeated": 0.015}
+        texts = {
+            "kind": "summarizer", "data": "docstrings", "documents": 200, "nats_per_token": 3.25, "perplexity": 25.79,
+            "rouge": {"summaries": dict.fromkeys(("rouge1", "rouge2", "rougeL"), score)},
+            "manner": {"summaries": manner, "authors": manner},
+        }  # fmt: skip
         return DemoSummary(
             recipe.run,
             VisionPart(recipe.run / "a.png", errors, scores),
             FacesPart(recipe.run, {**facts, **measured, "beside": beside}, recipe.run / "b.png", 43, 40, 0.876),
+            TextsPart(recipe.run, texts, (Example("Of an array\n\nthe mean.", "Return it.", "Return the mean."),)),
             71.2,
         )
 
@@ -179,8 +190,19 @@ def test_the_demo_ends_with_small_tables(monkeypatch: pytest.MonkeyPatch, capsys
         "43 clusters were found among pictures of 40 unseen characters (B-cubed F 0.88); "
         "the picture shows some of them, the largest first",
         "",
+        "summaries by              ROUGE-1              ROUGE-2              ROUGE-L  words  novel bigrams  repeated",
+        "------------  -------------------  -------------------  -------------------  -----  -------------  --------",
+        "summaries     30.2 (28.0 to 32.0)  30.2 (28.0 to 32.0)  30.2 (28.0 to 32.0)    7.2            75%      1.5%",
+        "authors                         -                    -                    -    7.2            75%         -",
+        "(F of ROUGE in percent with 95% intervals; on 200 test documents of docstrings)",
+        "loss 3.250 nats a token of the authors' summaries, perplexity 25.8",
+        "",
+        "Of an array the mean.",
+        "    we wrote:    Return it.",
+        "    its author:  Return the mean.",
+        "",
         "all of it took 1 min 11 s; the pictures are worth a look",
-        "results:  x/a.png  x/b.png  x",
+        "results:  x/a.png  x/b.png  x/examples.md  x",
         "next:     vitrail train mae --data FOLDER_OF_IMAGES",
     ]
 
@@ -190,6 +212,6 @@ def test_an_interrupted_demo_says_how_to_go_on(
 ) -> None:
     from vitrail.cli import demo
 
-    monkeypatch.setattr(demo, "run", lambda recipe, report: DemoSummary(recipe.run, None, None, 1.0))
+    monkeypatch.setattr(demo, "run", lambda recipe, report: DemoSummary(recipe.run, None, None, None, 1.0))
     assert main(["demo", "--run", "x"]) == 1
     assert capsys.readouterr().out == "stopped and saved in x; to go on from there:  vitrail demo --run x\n"

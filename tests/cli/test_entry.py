@@ -64,7 +64,10 @@ def test_a_group_lists_its_own_commands(capsys: pytest.CaptureFixture[str]) -> N
     assert "vitrail train mae" in shown
     assert "vitrail probe" not in shown
     assert main(["train"]) == 2
-    assert "'vitrail train' needs to know what, vit, mae, faces or summarizer: see vitrail train -h" in capsys.readouterr().err
+    assert (
+        "'vitrail train' needs to know what, vit, mae, faces or summarizer: see vitrail train -h"
+        in capsys.readouterr().err
+    )
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:

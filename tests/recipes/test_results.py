@@ -184,7 +184,7 @@ def test_the_demo_runs_from_end_to_end_without_a_network(tmp_path: Path, monkeyp
     for name in ("connect", "connect_ex", "sendto"):
         monkeypatch.setattr(socket.socket, name, no_network)
     monkeypatch.setattr(socket, "getaddrinfo", no_network)
-    recipe = demo.DemoRecipe(tmp_path / "demo", epochs=1, finetune_epochs=1, seeds=1, face_epochs=1)
+    recipe = demo.DemoRecipe(tmp_path / "demo", epochs=1, finetune_epochs=1, seeds=1, face_epochs=1, text_epochs=1)
     summary = demo.run(recipe)
     assert summary.vision is not None
     assert summary.faces is not None
@@ -200,3 +200,7 @@ def test_the_demo_runs_from_end_to_end_without_a_network(tmp_path: Path, monkeyp
     assert summary.faces.figures["beside"].keys() == {"untrained", "raw pixels"}
     assert 0 < summary.faces.agreement <= 1
     assert written["faces"] == summary.faces.figures
+    assert summary.texts is not None
+    assert written["texts"] == json.loads(json.dumps(summary.texts.figures))
+    assert len(summary.texts.examples) == 3
+    assert all(example.document and example.author for example in summary.texts.examples)

@@ -1,6 +1,7 @@
 """``vitrail demo``: the main job on embedded data, offline."""
 
 from collections.abc import Sequence
+from textwrap import shorten
 
 from vitrail.cli.ending import Ending
 from vitrail.cli.evaluate import show
@@ -9,7 +10,11 @@ from vitrail.cli.probe import show_side_by_side
 from vitrail.cli.screen import Screen, duration
 from vitrail.recipes.demo import DemoRecipe, run
 from vitrail.recipes.demo_faces import FacesPart
+from vitrail.recipes.demo_texts import TextsPart
 from vitrail.recipes.demo_vision import VisionPart
+
+WIDTH = 100
+"""Letters of a line of text that are shown."""
 
 
 def read(arguments: Sequence[str]) -> DemoRecipe:
@@ -20,13 +25,14 @@ def read(arguments: Sequence[str]) -> DemoRecipe:
 def command(arguments: Sequence[str], screen: Screen) -> Ending:
     """Train, look, measure; then small tables of each part."""
     summary = run(read(arguments), screen.report)
-    if summary.vision is None or summary.faces is None:
+    if summary.vision is None or summary.faces is None or summary.texts is None:
         return Ending((summary.folder,), "vitrail demo", finished=False)
     _show_vision(summary.vision, screen)
     _show_faces(summary.faces, screen)
+    _show_texts(summary.texts, screen)
     screen.say("")
     screen.say(f"all of it took {duration(summary.seconds)}; the pictures are worth a look")
-    results = (summary.vision.picture, summary.faces.sheet, summary.folder)
+    results = (summary.vision.picture, summary.faces.sheet, summary.texts.folder / "examples.md", summary.folder)
     return Ending(results, "vitrail train mae --data FOLDER_OF_IMAGES")
 
 
@@ -49,3 +55,13 @@ def _show_faces(part: FacesPart, screen: Screen) -> None:
         f"{part.clusters} clusters were found among pictures of {part.characters} unseen characters "
         f"(B-cubed F {part.agreement:.2f}); the picture shows some of them, the largest first"
     )
+
+
+def _show_texts(part: TextsPart, screen: Screen) -> None:
+    screen.say("")
+    show(part.figures, screen)
+    for example in part.examples:
+        screen.say("")
+        screen.say(shorten(example.document, 2 * WIDTH, placeholder=" …"))
+        screen.say(f"    we wrote:    {shorten(example.written, WIDTH)}")
+        screen.say(f"    its author:  {shorten(example.author, WIDTH)}")

@@ -1,6 +1,7 @@
-"""The main job on embedded data, offline: a masked autoencoder on digits, and a face network on characters.
+"""The main job on embedded data, offline: a masked autoencoder on digits, a face network on characters, and
+a summarizer of docstrings.
 
-One file a part: ``demo_vision.py``, ``demo_faces.py``.
+One file a part: ``demo_vision.py``, ``demo_faces.py``, ``demo_texts.py``.
 """
 
 import contextlib
@@ -10,15 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vitrail.recipes import demo_faces, demo_vision
+from vitrail.recipes import demo_faces, demo_texts, demo_vision
 from vitrail.recipes.demo_faces import FacesPart
+from vitrail.recipes.demo_texts import TextsPart
 from vitrail.recipes.demo_vision import VisionPart
 from vitrail.recipes.events import Report, ignore
 
 
 @dataclass(frozen=True)
 class DemoRecipe:
-    """Pretrain a small masked autoencoder on digits and probe it; train a network to tell characters apart; offline."""
+    """Pretrain a small masked autoencoder on digits and probe it; train a network to tell characters apart; train a
+    Transformer to summarize docstrings; offline.
+    """
 
     run: Path = Path("runs/demo")
     """Folder for everything the demo makes."""
@@ -30,6 +34,8 @@ class DemoRecipe:
     """Repetitions of the probes."""
     face_epochs: int = 8
     """Passes over the 7,920 pictures of training characters."""
+    text_epochs: int = 3
+    """Passes over the 5,859 training docstrings."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """"auto": bf16 where the processor multiplies bf16 matrices natively, else float32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -44,12 +50,14 @@ class DemoSummary:
         folder: where everything is.
         vision: on digits; None where it was interrupted after a clean save, and the same recipe then goes on.
         faces: on characters; likewise.
+        texts: on docstrings; likewise.
         seconds: all of it.
     """
 
     folder: Path
     vision: VisionPart | None
     faces: FacesPart | None
+    texts: TextsPart | None
     seconds: float
 
 
@@ -66,18 +74,20 @@ def run(recipe: DemoRecipe, report: Report = ignore) -> DemoSummary:
     with _one_thread():
         vision = demo_vision.run(recipe, report)
         faces = None if vision is None else demo_faces.run(recipe, report)
+        texts = None if faces is None else demo_texts.run(recipe, report)
     seconds = time.monotonic() - began
-    if vision is not None and faces is not None:
+    if vision is not None and faces is not None and texts is not None:
         figures = {
             "masked_patch_error": vision.errors,
             "labels_per_class": vision.labels_per_class,
             "scores": [score.figures() for score in vision.scores],
             "faces": faces.figures,
             "clusters": {"found": faces.clusters, "characters": faces.characters, "bcubed_f": faces.agreement},
+            "texts": texts.figures,
             "seconds": round(seconds, 1),
         }
         write_json(recipe.run / "demo.json", figures)
-    return DemoSummary(recipe.run, vision, faces, seconds)
+    return DemoSummary(recipe.run, vision, faces, texts, seconds)
 
 
 @contextlib.contextmanager
