@@ -48,7 +48,7 @@ def test_train_is_a_room_and_a_function_whoever_comes_first(first: str) -> None:
 
 
 def test_train_names_what_it_can_train() -> None:
-    with pytest.raises(ConfigError, match=r"'mea'.*choose vit, mae, faces or summarizer"):
+    with pytest.raises(ConfigError, match=r"'mea'.*choose vit, mae, faces, summarizer or lm"):
         vt.train("mea")
 
 

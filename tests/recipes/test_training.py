@@ -155,7 +155,7 @@ def test_few_labels_are_evenly_drawn_by_the_seed() -> None:
 def test_recipes_go_by_name(tmp_path: Path) -> None:
     summary = vt.train("vit", run=tmp_path, epochs=1, preset="digits", depth=1, dim=8, mlp_dim=8, batch_size=400)
     assert summary.finished
-    with pytest.raises(ConfigError, match="nothing called 'gan' to train: choose vit, mae or faces"):
+    with pytest.raises(ConfigError, match="nothing called 'gan' to train: choose vit, mae, faces, summarizer or lm"):
         vt.train("gan")
     with pytest.raises(ConfigError, match=r"ViTRecipe has no option 'epoch': did you mean epochs?"):
         vt.train("vit", epoch=3)

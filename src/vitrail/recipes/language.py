@@ -34,8 +34,8 @@ SHOWN = 5
 
 
 @dataclass(frozen=True)
-class PassageOptions(TokenizerOptions):
-    """Which texts are read, how they become tokens, and where the run is kept."""
+class PassageOptions:
+    """Which texts are read, in passages of which length, and where the run is kept."""
 
     data: str = "docstrings"
     """Texts, several sources joined by commas: docstrings (embedded), .txt or .md files or folders of them; .jsonl,
@@ -49,7 +49,7 @@ class PassageOptions(TokenizerOptions):
 
 
 @dataclass(frozen=True)
-class LanguageRecipe(LoopOptions, PassageOptions):
+class LanguageRecipe(LoopOptions, TokenizerOptions, PassageOptions):
     """Train a model that knows a language: one that writes, or one that fills in."""
 
     objective: Literal["causal", "masked"] = "causal"

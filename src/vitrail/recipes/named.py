@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from vitrail.errors import ConfigError
-from vitrail.recipes import faces, mae, summarizer, vit
+from vitrail.recipes import faces, language, mae, summarizer, vit
 from vitrail.recipes.events import Report, ignore
 from vitrail.recipes.training import RunSummary
 
@@ -16,9 +16,10 @@ def train(kind: str, *, report: Report = ignore, **options: Any) -> RunSummary:
     """Train a model as ``vitrail train KIND`` does.
 
     Args:
-        kind: "vit", "mae", "faces" or "summarizer".
+        kind: "vit", "mae", "faces", "summarizer" or "lm".
         report: is handed events while the run goes on.
-        options: the fields of ``ViTRecipe``, ``MAERecipe``, ``FacesRecipe`` or ``SummarizerRecipe``.
+        options: the fields of ``ViTRecipe``, ``MAERecipe``, ``FacesRecipe``, ``SummarizerRecipe`` or
+            ``LanguageRecipe``.
 
     Raises:
         ConfigError: no such kind, or no such option; the nearest is named.
@@ -32,7 +33,9 @@ def train(kind: str, *, report: Report = ignore, **options: Any) -> RunSummary:
             return faces.run(_recipe(faces.FacesRecipe, options), report)
         case "summarizer":
             return summarizer.run(_recipe(summarizer.SummarizerRecipe, options), report)
-    raise ConfigError(f"there is nothing called {kind!r} to train: choose vit, mae, faces or summarizer.")
+        case "lm":
+            return language.run(_recipe(language.LanguageRecipe, options), report)
+    raise ConfigError(f"there is nothing called {kind!r} to train: choose vit, mae, faces, summarizer or lm.")
 
 
 def _recipe(recipe: type[Recipe], options: dict[str, Any]) -> Recipe:

@@ -31,8 +31,8 @@ SHOWN = 3
 
 
 @dataclass(frozen=True)
-class TextOptions(TokenizerOptions):
-    """Which texts are read, how they become tokens, and where the run is kept."""
+class TextOptions:
+    """Which texts are read, how far, and where the run is kept."""
 
     data: str = "docstrings"
     """Documents with summaries: docstrings (embedded), a .jsonl, .csv or .parquet file, a folder of them, or a Hub
@@ -48,7 +48,7 @@ class TextOptions(TokenizerOptions):
 
 
 @dataclass(frozen=True)
-class SummarizerRecipe(LoopOptions, TextOptions):
+class SummarizerRecipe(LoopOptions, TokenizerOptions, TextOptions):
     """Train a model that writes summaries, on documents with their summaries."""
 
     batch_size: int = 8192

@@ -22,7 +22,7 @@ class RunSummary:
 
     Attributes:
         folder: the run.
-        kind: "vit", "mae", "faces" or "summarizer".
+        kind: "vit", "mae", "faces", "summarizer" or "lm".
         parameters: of the model.
         finished: False where it was interrupted after a clean save; the same recipe then goes on.
         seconds: of this session's training.
