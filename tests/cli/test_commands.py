@@ -123,6 +123,7 @@ class TestCommands:
         assert done.stdout.strip()
 
     @pytest.mark.slow
+    @pytest.mark.timeout(900)
     def test_demo(self, capsys: pytest.CaptureFixture[str]) -> None:
         short = ["--epochs", "1", "--finetune-epochs", "1", "--seeds", "1", "--face-epochs", "1", "--text-epochs", "1"]
         assert main(["demo", "--run", "runs/demo", *short]) == 0

@@ -65,7 +65,7 @@ def test_a_group_lists_its_own_commands(capsys: pytest.CaptureFixture[str]) -> N
     assert "vitrail probe" not in shown
     assert main(["train"]) == 2
     assert (
-        "'vitrail train' needs to know what, vit, mae, faces or summarizer: see vitrail train -h"
+        "'vitrail train' needs to know what, vit, mae, faces, summarizer or lm: see vitrail train -h"
         in capsys.readouterr().err
     )
 

@@ -98,6 +98,24 @@ class TestCommands:
         assert ours == [" ".join(tokenizer.decode(found[0], skip_special_tokens=True).split())]
         assert "AutoModel" in shlex.split(following)[2]
 
+    def test_another_engine_and_its_export(self, capsys: pytest.CaptureFixture[str]) -> None:
+        pytest.importorskip(
+            "ctranslate2", reason="needs CTranslate2: pip install 'vitrail[fast]'", exc_type=ImportError
+        )
+        Path("document.txt").write_text("A house, said 3 times.")
+        words = ["summarize", RUN, "document.txt", "--no-repeat-ngram", "0"]
+        assert main(words) == 0
+        expected = capsys.readouterr().out
+        assert main([*words, "--engine", "ctranslate2", "--quantization", "float32"]) == 0
+        said = capsys.readouterr()
+        assert said.out == expected
+        assert f"wrote {RUN}/exported/ctranslate2-float32 for CTranslate2" in said.err
+        assert main([*words, "--engine", "ctranslate2", "--beams", "1", "--stream"]) == 0
+        assert capsys.readouterr().out.startswith("About")
+        assert main(["export", RUN, "--to", "ctranslate2", "--output", "fast"]) == 0
+        assert {"model.bin", "config.json", "tokenizer.json"} <= {path.name for path in Path("fast").iterdir()}
+        assert "results:  fast" in capsys.readouterr().out
+
     def test_summaries_alone_are_on_standard_output(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -11,6 +11,7 @@ from vitrail.recipes.export import ExportRecipe, run
 OPENERS = {
     "huggingface": "from transformers import AutoModel; print(AutoModel.from_pretrained({path!r}))",
     "timm": "from safetensors.torch import load_file; print(*load_file({path!r}))",
+    "ctranslate2": "import ctranslate2; print(ctranslate2.Translator({path!r}).compute_type)",
     "mae": "import torch; print(*torch.load({path!r}, weights_only=True)['model'])",
 }
 """A look at what was written, for each library."""

@@ -19,9 +19,11 @@ class ExportRecipe:
 
     run: Path
     """Folder of the run."""
-    to: Literal["huggingface", "timm", "mae"] = "huggingface"
+    to: Literal["huggingface", "timm", "mae", "ctranslate2"] = "huggingface"
     """huggingface: a folder for from_pretrained; of images also timm: a VisionTransformer's weights; mae:
-    facebookresearch/mae's."""
+    facebookresearch/mae's; of summarizers also ctranslate2: a folder for its Translator."""
+    quantization: Literal["float32", "float16", "int8"] = "int8"
+    """Of --to ctranslate2: how its weights are kept."""
     output: Path | None = None
     """The folder (huggingface) or file to write (default: exported/ in the run's folder)."""
 
@@ -69,13 +71,20 @@ def run(recipe: ExportRecipe, report: Report = ignore) -> Path:
             # Its scripts read what stands under "model".
             torch.save({"model": convert.to_mae(model)}, buffer)
             return write_bytes(recipe.output or folder / "mae.pth", buffer.getvalue())
-    raise ConfigError(f"there is no export to {recipe.to!r}: choose huggingface, timm or mae.")
+    raise ConfigError(f"there is no export of {recipe.run} to {recipe.to}: choose huggingface, timm or mae.")
 
 
 def _export_text(opened: "TextRun | LanguageRun", recipe: ExportRecipe) -> Path:
     from vitrail.text import Transformer, convert, language_huggingface
     from vitrail.text.tokens import FILE as TOKENIZER
 
+    if recipe.to == "ctranslate2":
+        from vitrail.recipes.text_engines import export_to_ctranslate2
+        from vitrail.recipes.text_runs import TextRun
+
+        if not isinstance(opened, TextRun):
+            raise ModelError(f"{recipe.run} is no summarizer, and ctranslate2 is for those here: use --to huggingface.")
+        return export_to_ctranslate2(opened, recipe.quantization, recipe.output)
     if recipe.to != "huggingface":
         raise ModelError(
             f"{recipe.run} is a model of texts, and {recipe.to} knows models of images only: use --to huggingface."

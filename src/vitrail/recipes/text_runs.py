@@ -11,6 +11,7 @@ from vitrail.recipes.text_folders import Device, Kind, settings_of, tokens_of_ru
 from vitrail.text import Decoding, Transformer, TransformerConfig
 from vitrail.text.convert import from_huggingface
 from vitrail.text.decoding import Hear
+from vitrail.text.engines import Engine
 from vitrail.text.summarizing import BATCH, summarize
 from vitrail.text.tokens import Tokens, load_tokens
 from vitrail.train import load_weights
@@ -54,6 +55,7 @@ class TextRun:
         *,
         batch: int = BATCH,
         seed: int = 0,
+        engine: Engine | None = None,
         hear: Hear | None = None,
         cut: Callable[[int], None] | None = None,
     ) -> Iterator[str]:
@@ -64,6 +66,7 @@ class TextRun:
             options: how to write (default: a beam search with 4 beams, up to the length trained for).
             batch: documents at a time.
             seed: of the draws, where the options ask for them.
+            engine: what writes (default: our own decoding).
             hear: told of each token as it is written; sources are numbered within their batch.
             cut: told how many documents, of those read at a time, were longer than the model reads.
 
@@ -78,7 +81,7 @@ class TextRun:
                 "tokens were asked for: ask for fewer."
             )
         return summarize(
-            self.model,
+            engine or self.model,
             self.tokens,
             documents,
             options,
