@@ -171,7 +171,7 @@ def main() -> None:
         print(f"{status:14} {counts[status]:4}  {MEANING[status]}")
     captured = [row for row in done.values() if row["status"] == "captured"]
     largest = {
-        name: max((row[name] for row in captured), default=None) for name in ("weights differ", "outputs differ")
+        name: max((row[name] or 0 for row in captured), default=None) for name in ("weights differ", "outputs differ")
     }
     print(json.dumps({"bench": "reach", "types": len(done), **{s: counts[s] for s in ORDER}, "largest": largest}))
 

@@ -85,7 +85,7 @@ class Call:
         )
 
 
-LARGE = 2**24
+LARGE = 2**22
 """From so many weights on they are computed head by head, so that nothing else of their size is in memory."""
 
 
