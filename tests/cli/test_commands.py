@@ -157,6 +157,7 @@ def test_the_demo_ends_with_small_tables(monkeypatch: pytest.MonkeyPatch, capsys
         manner = {"words": 7.25, "novel": {2: 0.75}, "repeated": 0.015}
         texts = {
             "kind": "summarizer", "data": "docstrings", "documents": 200, "nats_per_token": 3.25, "perplexity": 25.79,
+            "nats_per_character": 0.875,
             "rouge": {"summaries": dict.fromkeys(("rouge1", "rouge2", "rougeL"), score)},
             "manner": {"summaries": manner, "authors": manner},
         }  # fmt: skip
@@ -196,7 +197,7 @@ def test_the_demo_ends_with_small_tables(monkeypatch: pytest.MonkeyPatch, capsys
         "summaries     30.2 (28.0 to 32.0)  30.2 (28.0 to 32.0)  30.2 (28.0 to 32.0)    7.2            75%      1.5%",
         "authors                         -                    -                    -    7.2            75%         -",
         "(F of ROUGE in percent with 95% intervals; on 200 test documents of docstrings)",
-        "loss 3.250 nats a token of the authors' summaries, perplexity 25.8",
+        "loss 3.250 nats a token of the authors' summaries, perplexity 25.8; 0.875 nats a character",
         "",
         "Of an array the mean.",
         "    we wrote:    Return it.",

@@ -23,7 +23,7 @@ def show_summaries(figures: Mapping[str, Any], screen: Screen) -> None:
     )
     screen.say(
         f"loss {figures['nats_per_token']:.3f} nats a token of the authors' summaries, perplexity "
-        f"{figures['perplexity']:.1f}"
+        f"{figures['perplexity']:.1f}; {figures['nats_per_character']:.3f} nats a character"
     )
     if "beside" in figures:
         beside = figures["beside"]

@@ -65,7 +65,7 @@ def evaluate(opened: TextRun, recipe: "EvaluateRecipe", report: Report) -> tuple
         "data": texts.name,
         "fingerprint": texts.fingerprint,
         "documents": len(texts),
-        **loss_on(opened.model, pairs, tokens, 8192),
+        **loss_on(opened.model, pairs, tokens, 8192, texts),
         **_figures(written, texts, scored),
         "decoding": asdict(options),
     }
@@ -82,10 +82,10 @@ def evaluate(opened: TextRun, recipe: "EvaluateRecipe", report: Report) -> tuple
     return figures, files
 
 
-def loss_on(model: Transformer, pairs: TokenPairs, tokens: Tokens, budget: int) -> dict[str, float]:
-    """Nats per target token over all pairs, without label smoothing, and the perplexity that this is.
+def loss_on(model: Transformer, pairs: TokenPairs, tokens: Tokens, budget: int, texts: Documents) -> dict[str, float]:
+    """Nats per target token over all pairs, without label smoothing, the perplexity that this is, and nats a character.
 
-    The model is in evaluation mode.
+    The last can be compared across tokenizers, as long as no summary was cut. The model is in evaluation mode.
     """
     objective, device = SummaryObjective(model), model.embedding.weight.device
     largest = max(len(source) + len(target) for source, target in zip(pairs.sources, pairs.targets, strict=True))
@@ -95,7 +95,12 @@ def loss_on(model: Transformer, pairs: TokenPairs, tokens: Tokens, budget: int) 
             batch = collate(pairs, rows, pad=tokens.pad, start=tokens.start, device=device)
             loss, number, _ = objective.loss(batch, RowRandom(0, 0, batch.rows, batch.total))
             total, count = total + float(loss), count + int(number)
-    return {"nats_per_token": total / count, "perplexity": math.exp(min(total / count, 700))}
+    characters = sum(len(summary) for summary in texts.summaries)
+    return {
+        "nats_per_token": total / count,
+        "perplexity": math.exp(min(total / count, 700)),
+        "nats_per_character": total / characters,
+    }
 
 
 def samples(

@@ -229,7 +229,7 @@ def _look(
         draw_curves(folder)
         shown = samples(module, tokens, held_out, SHOWN, recipe.longest_document, recipe.longest_summary)
         write_bytes(folder / "samples.md", shown.encode())
-        return loss_on(module, pairs, tokens, recipe.batch_size)
+        return loss_on(module, pairs, tokens, recipe.batch_size, held_out)
 
     return look
 
