@@ -25,9 +25,21 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "results" / "reach"
 BATCH, SECONDS = 40, 150
-ORDER = ("captured", "weights only", "partly", "refused", "differs", "failed", "no attention", "not run", "not built")
+ORDER = (
+    "captured",
+    "two paths",
+    "weights only",
+    "partly",
+    "refused",
+    "differs",
+    "failed",
+    "no attention",
+    "not run",
+    "not built",
+)
 MEANING = {
     "captured": "queries, keys, values, masks and weights of every layer",
+    "two paths": "the same as its own eager path to the bit, but its own fused path gives something else",
     "weights only": "weights of every layer; queries and keys of some could not be had, or don't give the weights",
     "partly": "some attention in it is refused by name, or a part (vision, sound) could not be run tiny",
     "refused": "attention that has no weights to show",

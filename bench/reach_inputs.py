@@ -52,6 +52,13 @@ def candidates(model: nn.Module) -> Iterator[dict[str, Any]]:
     yield {**text, **others}
     if "input_features" in others:
         yield {**text, **others, "input_features": others["input_features"].transpose(1, 2)}
+    if "pixel_values" in others and others["pixel_values"].ndim == 4:  # several pictures, or a film
+        frames = first(size(config, "num_frames", default=1))
+        yield {**text, **others, "pixel_values": others["pixel_values"][:, None].repeat(1, frames, 1, 1, 1)}
+    if "query_embeds" in others or "qformer_input_ids" in taken:
+        read = torch.randint(5, 90, (1, TEXT))
+        fitting = {"encoder_hidden_states": torch.randn(1, TEXT, WIDTH), "qformer_input_ids": read}
+        yield {**text, **others, **{name: x for name, x in fitting.items() if name in taken}}
     if others:
         yield others
         main = getattr(model, "main_input_name", None)

@@ -295,6 +295,28 @@ def test_half_precision_is_as_exact_as_its_rounding() -> None:
     assert 0 < (kept.errors.stored or 0) < 1e-2
 
 
+def test_another_output_while_recording_is_refused() -> None:
+    class TwoPaths(nn.Module):
+        """Its fused attention looks back only, its plain one doesn't."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = bert()
+
+        def forward(self, x: Tensor) -> Tensor:
+            fused = self.inner.config._attn_implementation == "sdpa"
+            found: Tensor = self.inner(x[:, :3] if fused else x[:, :4]).last_hidden_state[:, :1]
+            return found
+
+    model, ids = TwoPaths(), torch.tensor([[5, 6, 7, 9]])
+    with pytest.raises(ModelError, match=r"gave another output .* load it with attn_implementation='eager'"):
+        trace_run(model, lambda: model(ids))
+    trace = trace_run(model, lambda: model(ids), wishes=Wishes(partial=True))
+    assert float(trace.provenance.notes["output difference"]) > 1e-3
+    unchecked = trace_run(model, lambda: model(ids), wishes=Wishes(check=False))
+    assert "output difference" not in unchecked.provenance.notes
+
+
 def test_gradients_of_the_next_token() -> None:
     model = llama()
     trace = attend(model, wordpiece(), "the dog ran", gradient=next_token(7))

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from vitrail.capture.call import Call
+from vitrail.capture.comparing import output_difference, sampled
 from vitrail.capture.layers import joined, layer_of, tolerance_of, weights_array
 from vitrail.capture.projections import output_matrix, projected_norms
 from vitrail.capture.recorder import record_attention
@@ -26,6 +27,9 @@ from vitrail.trace import Axis, Layer, Provenance, Stream, Trace, finish_layer, 
 from vitrail.trace.finishing import TOLERANCE
 
 Side = Literal["queries", "keys"]
+
+APART, APART_IN_HALF = 1e-3, 0.1
+"""A difference of outputs, relative to the largest number, that rounding doesn't explain."""
 
 
 @runtime_checkable
@@ -49,6 +53,8 @@ class Wishes:
     """Numbers in float16, half as long, with the error that this makes."""
     tolerance: float = TOLERANCE
     """Weights that recompute to within this aren't shipped."""
+    check: bool = True
+    """Run the model once more as it is and compare: capturing may take the explicit path in place of a fused one."""
     partial: bool = False
     """Leave out what can't be captured, and name it in the notes, instead of refusing the model."""
 
@@ -88,12 +94,17 @@ def trace_run(
 
     wishes = wishes or Wishes()
     keeping = _Keeping(module, axes, streams, wishes)
+    plain, drawn = None, torch.get_rng_state()
+    if wishes.check:
+        with torch.no_grad():
+            plain = sampled(run())
+        torch.set_rng_state(drawn)  # what is drawn while recording is the same
     with ExitStack() as stack:
         stream = stack.enter_context(residuals(module)) if wishes.hidden else Residuals()
         if target is None:
             stack.enter_context(torch.no_grad())
             with record_attention(module, each=keeping.take) as record:
-                run()
+                output = run()
         else:
             stack.enter_context(torch.enable_grad())
             with record_attention(module, graph=True) as record:
@@ -106,6 +117,14 @@ def trace_run(
     about = provenance or describe(module)
     if refused:
         about = replace(about, notes={**about.notes, "refused": "; ".join(f"{k}: {v}" for k, v in refused.items())})
+    if plain is not None:
+        apart = output_difference(plain, sampled(output))
+        if apart > (APART if about.precision == "float32" else APART_IN_HALF) and not wishes.partial:
+            raise ModelError(
+                f"{type(module).__name__} gave another output (by {apart:.1g}) while it was recorded, because its "
+                "plain attention isn't what its fused one is; load it with attn_implementation='eager', or pass partial=True"
+            )
+        about = replace(about, notes={**about.notes, "output difference": f"{apart:.1e}"})
     return Trace(named(keeping.axes.values()), keeping.parts(stream), about, dict(images or {}))
 
 
