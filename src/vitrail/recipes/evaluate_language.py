@@ -20,6 +20,7 @@ from vitrail.data.texts import Texts, load_texts
 from vitrail.errors import ConfigError
 from vitrail.nn.randomness import RowRandom, derive_seed
 from vitrail.recipes.events import Note, Report
+from vitrail.recipes.inference import inferring
 from vitrail.recipes.language_runs import LanguageRun, writing_options
 from vitrail.text.language import LanguageModel
 from vitrail.text.language_objective import MaskedObjective, hide, objective_for
@@ -51,7 +52,6 @@ def evaluate(opened: LanguageRun, recipe: "EvaluateRecipe", report: Report) -> t
     name = recipe.data or opened.data
     if name is None:
         raise ConfigError(f"{opened.folder} wasn't trained here, so that its texts aren't known: name some by --data.")
-    opened = opened.to(recipe.device)
     columns = recipe.columns or (_columns(opened) if recipe.data is None else None)
     sources = load_texts(name, "test", columns)
     streams = {texts.name: stream_of([texts], opened.tokens) for texts in sources}
@@ -60,17 +60,12 @@ def evaluate(opened: LanguageRun, recipe: "EvaluateRecipe", report: Report) -> t
     objective = objective_for(opened.model, opened.tokens)
     found: Mapping[str, Mapping[str, Nats]]
     figures: dict[str, Any] = {"objective": "causal" if opened.model.config.causal else "masked", "data": name}
-    if isinstance(objective, MaskedObjective):
-        figures["hidden"] = loss_on(objective, stream_of(sources, opened.tokens), opened.length)
-        found = _between(objective, streams, opened.length, beside)
-    else:
-        found = {
-            source: {
-                "model": causal_nats(opened.model, stream, opened.length, opened.length // 2),
-                **{other: -ngram.log_probabilities(stream[None])[0, 1:] for other, ngram in beside.items()},
-            }
-            for source, stream in streams.items()
-        }
+    with inferring(opened.model, recipe.device, recipe.precision):
+        if isinstance(objective, MaskedObjective):
+            figures["hidden"] = loss_on(objective, stream_of(sources, opened.tokens), opened.length)
+            found = _between(objective, streams, opened.length, beside)
+        else:
+            found = _after(opened.model, streams, opened.length, beside)
     size = 1 if isinstance(objective, MaskedObjective) else opened.length
     facts = {texts.name: (len(texts.texts), len(streams[texts.name]) - 1, texts.characters) for texts in sources}
     figures["sources"] = {source: _figures(nats, size, *facts[source]) for source, nats in found.items()}
@@ -133,6 +128,19 @@ def _beside(opened: LanguageRun, report: Report) -> dict[str, KneserNey]:
     stream = stream_of(load_texts(opened.data, "train", _columns(opened)), opened.tokens)
     report(Note(f"counting n-grams of {len(stream) - 1:,} training tokens"))
     return {name: KneserNey(stream, len(opened.tokens), order) for name, order in ORDERS.items()}
+
+
+def _after(
+    model: LanguageModel, streams: Mapping[str, Stream], length: int, beside: Mapping[str, KneserNey]
+) -> dict[str, dict[str, Nats]]:
+    """Nats of all tokens, each after those before it."""
+    return {
+        name: {
+            "model": causal_nats(model, stream, length, length // 2),
+            **{other: -ngram.log_probabilities(stream[None])[0, 1:] for other, ngram in beside.items()},
+        }
+        for name, stream in streams.items()
+    }
 
 
 def _between(

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from vitrail.errors import CheckpointError
 from vitrail.recipes.runs import put_weights
-from vitrail.recipes.text_folders import Device, Kind, settings_of, tokens_of_run
+from vitrail.recipes.text_folders import Kind, settings_of, tokens_of_run
 from vitrail.text import Decoding
 from vitrail.text.language import LanguageConfig, LanguageModel
 from vitrail.text.language_huggingface import from_huggingface
@@ -15,7 +15,6 @@ from vitrail.text.language_writing import fill_in, go_on
 from vitrail.text.tokens import Tokens, load_tokens
 from vitrail.train import load_weights
 from vitrail.train.hub import find_folder
-from vitrail.train.precision import pick_device
 
 KIND = Kind("lm", "a language model", "vitrail train lm")
 
@@ -40,11 +39,6 @@ class LanguageRun:
     data: str | None
     options: dict[str, Any]
     kind: ClassVar[str] = KIND.name
-
-    def to(self, device: Device) -> "LanguageRun":
-        """This run with its model on a device; "auto": a GPU if there is one."""
-        self.model.to(pick_device(device))
-        return self
 
     def write(self, beginnings: Sequence[str], options: Decoding | None = None, *, seed: int = 0) -> list[str]:
         """What a causal model writes after each beginning.
