@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, BertConfig, BertForMaskedLM
 
 from vitrail.errors import ConfigError, DataError, ModelError
 from vitrail.recipes import evaluate, evaluate_language, export, language
@@ -217,3 +220,21 @@ def test_what_stops_it(texts: Path) -> None:
     with pytest.raises(ConfigError, match="a language model was expected"):
         open_language_run(other)
     assert [path.name for path in other.iterdir()] == ["config.json"]
+
+
+def test_a_bert_from_elsewhere_begins_and_ends_texts_its_own_way(tmp_path: Path) -> None:
+    words = {name: number for number, name in enumerate(("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]", "the", "river"))}
+    tokenizer = Tokenizer(WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    tokenizer.add_special_tokens([name for name in words if name.startswith("[")])
+    torch.manual_seed(3)
+    sizes = {"hidden_size": 22, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 17}
+    theirs = BertForMaskedLM(BertConfig(vocab_size=7, max_position_embeddings=13, **sizes)).eval()
+    theirs.save_pretrained(tmp_path)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    opened = load(tmp_path)
+    assert isinstance(opened, LanguageRun)
+    ((best, *_),) = opened.fill_in("the [MASK]", 1)
+    with torch.no_grad():
+        chances = theirs(torch.tensor([[1, 5, 3, 2]])).logits[0, 2].softmax(-1)
+    assert best[1] == pytest.approx(float(chances.max()), rel=1e-4)

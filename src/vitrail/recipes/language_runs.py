@@ -99,4 +99,7 @@ def _from_huggingface(source: str | Path) -> LanguageRun:
     model = from_huggingface(folder)
     config = model.config
     tokens = load_tokens(folder, pad=config.pad, start=config.end, end=config.end)
+    first, last = tokens.called("[CLS]"), tokens.called("[SEP]")
+    if first is not None and last is not None:  # a BERT's config.json doesn't tell which these are
+        tokens.start, tokens.end = first, last
     return LanguageRun(folder, model.eval(), tokens, config.max_length, None, {})

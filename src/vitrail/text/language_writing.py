@@ -112,7 +112,7 @@ def fill_in(model: LanguageModel, tokens: Tokens, text: str, count: int = 5) -> 
     """
     if model.config.causal or tokens.mask is None:
         raise ConfigError("only a model that was trained with --objective masked fills in what is hidden: take one.")
-    shown = torch.tensor([[tokens.end, *tokens.encode([text])[0], tokens.end]], device=model.embedding.weight.device)
+    shown = torch.tensor([[tokens.start, *tokens.encode([text])[0], tokens.end]], device=model.embedding.weight.device)
     likely = model(shown)[0][shown[0] == tokens.mask].softmax(-1).topk(min(count, model.config.vocabulary))
     return [
         [(tokens.decode([token]), chance) for token, chance in zip(row, chances, strict=True)]

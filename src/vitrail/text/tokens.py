@@ -48,8 +48,7 @@ class Tokens:
     @property
     def mask(self) -> int | None:
         """The token that stands for a hidden one; None where there is none."""
-        found = (self._tokenizer.token_to_id(name) for name in MASKS)
-        return next((token for token in found if token is not None), None)
+        return self.called(*MASKS)
 
     @property
     def fingerprint(self) -> str:
@@ -69,6 +68,11 @@ class Tokens:
     def texts(self, tokens: Sequence[int]) -> list[str]:
         """What each token is called."""
         return [self._tokenizer.id_to_token(token) or "" for token in tokens]
+
+    def called(self, *names: str) -> int | None:
+        """The first token that there is of these names; None where there is none."""
+        found = (self._tokenizer.token_to_id(name) for name in names)
+        return next((token for token in found if token is not None), None)
 
     def to_json(self) -> str:
         """The whole tokenizer, as ``tokenizer.json`` holds it."""
