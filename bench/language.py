@@ -26,7 +26,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import vitrail as vt
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
-EPOCHS = {"causal": 6, "masked": 12}
+EPOCHS = {"causal": 4, "masked": 8}
 
 
 def wikitext(folder: Path) -> Path:

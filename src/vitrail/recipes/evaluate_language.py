@@ -116,9 +116,12 @@ def _filled(objective: MaskedObjective, tokens: Tokens, text: Sequence[int]) -> 
     guesses = objective.module(shown)[0].argmax(-1).tolist()
     words = []
     for token, guess, asked in zip(stream.tolist(), guesses, chosen[0].tolist(), strict=True):
-        right, taken = tokens.texts([token, guess])
-        words.append(f"[{right}]" if asked and token == guess else f"[{taken} | {right}]" if asked else right)
-    return _one_line("".join(words[1:-1]).replace("Ġ", " ").replace("▁", " ").replace("Ċ", " ")) + "\n"
+        name, other = tokens.texts([token, guess])
+        right, taken = tokens.decode([token]) or name, tokens.decode([guess]) or other
+        space = " " if name.startswith(("Ġ", "▁")) else ""
+        shown_as = right if not asked else f"[{right}]" if token == guess else f"[{taken} | {right}]"
+        words.append(space + shown_as)
+    return _one_line("".join(words[1:-1]).replace("Ċ", " ").replace("Ġ", " ")) + "\n"
 
 
 def _beside(opened: LanguageRun, report: Report) -> dict[str, KneserNey]:
