@@ -10,6 +10,8 @@ n     positions of a sequence (tokens; for images the patches, plus CLS if there
 N     patches of an image, row by row from the top left
 p q   height and width of one patch, in pixels
 h     heads
+hkv   heads of keys and values, which several heads of queries may share
+dv    width of a value, where it isn't that of queries and keys
 q k   query and key positions of an attention matrix; rows are queries
 d     width of the residual stream, or of one head where ``h`` stands beside it
 m     width of the hidden layer of a feed-forward block

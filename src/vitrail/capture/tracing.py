@@ -122,7 +122,8 @@ def trace_run(
         if apart > (APART if about.precision == "float32" else APART_IN_HALF) and not wishes.partial:
             raise ModelError(
                 f"{type(module).__name__} gave another output (by {apart:.1g}) while it was recorded, because its "
-                "plain attention isn't what its fused one is; load it with attn_implementation='eager', or pass partial=True"
+                "plain attention isn't what its fused one is; load it with attn_implementation='eager', or pass "
+                "partial=True"
             )
         about = replace(about, notes={**about.notes, "output difference": f"{apart:.1e}"})
     return Trace(named(keeping.axes.values()), keeping.parts(stream), about, dict(images or {}))
