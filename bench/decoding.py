@@ -51,10 +51,10 @@ def build() -> BartForConditionalGeneration:
     return BartForConditionalGeneration(config).eval()
 
 
-def engines(model: Transformer, folder: Path) -> dict[str, Engine]:
+def engines(model: Transformer, folder: Path, *, alone: bool) -> dict[str, Engine]:
     """What writes: our own decoding, and CTranslate2 where it is installed."""
-    found: dict[str, Engine] = {"ours": TorchEngine(model)}
-    if find_spec("ctranslate2") is not None:
+    found: dict[str, Engine] = {"ours": TorchEngine(model), "ours bf16": TorchEngine(model, "bf16")}
+    if not alone and find_spec("ctranslate2") is not None:
         names = Tokenizer(models.WordLevel({str(place): place for place in range(WORDS)}, unk_token="0"))
         quantizations: tuple[Quantization, ...] = ("float32", "int8")
         for quantization in quantizations:
@@ -84,13 +84,14 @@ def main() -> None:
     parser.add_argument("--source", type=int, default=512)
     parser.add_argument("--tokens", type=int, default=60)
     parser.add_argument("--grow", action="store_true")
+    parser.add_argument("--alone", action="store_true", help="without CTranslate2, whose threads may be in the way")
     asked = parser.parse_args()
     warnings.filterwarnings("ignore")
     keep_freed_memory()
     theirs = build()
     model = from_huggingface(theirs).eval()
     kept = tempfile.TemporaryDirectory()
-    writers = engines(model, Path(kept.name))
+    writers = engines(model, Path(kept.name), alone=asked.alone)
 
     def texts(name: str, batch: int, beams: int, tokens: int) -> Texts:
         options = Decoding(beams=beams, max_tokens=tokens, min_tokens=tokens - 1, early_stopping=True)

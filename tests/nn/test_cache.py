@@ -67,3 +67,24 @@ def test_a_block_with_a_projected_memory_and_a_cache() -> None:
     projected, cache = block.cross_attention.project(memory), GrowingKeyValues()
     steps = [block(x[:, [i]], projected, causal=True, memory_mask=seen, cache=cache) for i in range(5)]
     torch.testing.assert_close(torch.cat(steps, 1), whole, atol=1e-6, rtol=1e-5)
+
+
+def test_a_layout_for_few_queries_holds_the_same_numbers() -> None:
+    plain = KeyValues(random(5, 11, 3, 7).transpose(1, 2), random(5, 11, 3, 7, seed=5).transpose(1, 2))
+    laid = plain.for_few_queries()
+    assert laid.laid_out
+    assert not plain.laid_out
+    rows = torch.tensor([3, 0])
+    taken = laid.take(rows)
+    assert taken.laid_out
+    for found, expected in ((laid, plain), (taken, plain.take(rows))):
+        assert torch.equal(found.keys, expected.keys)
+        assert torch.equal(found.values, expected.values)
+    torch.manual_seed(5)
+    module, x, memory = MultiHeadAttention(21, 3, memory_dim=13), random(2, 5, 21), random(2, 11, 13)
+    mask = torch.ones(2, 1, 1, 11, dtype=torch.bool)
+    mask[1, ..., 7:] = False
+    with torch.no_grad():
+        projected = module.project(memory)
+        expected_output = module(x, projected, mask=mask)
+        torch.testing.assert_close(module(x, projected.for_few_queries(), mask=mask), expected_output)

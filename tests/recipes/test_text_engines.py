@@ -42,14 +42,14 @@ def test_both_engines_write_the_same_summaries(opened: TextRun) -> None:
 def test_the_copy_is_made_anew_for_other_weights(opened: TextRun) -> None:
     said: list[str] = []
     for _ in range(2):
-        open_engine(opened, "ctranslate2", "int8", lambda event: said.append(str(event)))
+        open_engine(opened, "ctranslate2", "int8", report=lambda event: said.append(str(event)))
     folder = opened.folder / "exported" / "ctranslate2-int8"
     assert ctranslate2_folder(opened, "int8") == folder
     assert [str(folder) in text for text in said] == [True]
     before = (folder / "model.bin").read_bytes()
     with torch.no_grad():
         opened.model.embedding.weight[5] += 1
-    open_engine(opened, "ctranslate2", "int8", lambda event: said.append(str(event)))
+    open_engine(opened, "ctranslate2", "int8", report=lambda event: said.append(str(event)))
     assert len(said) == 2
     assert (folder / "model.bin").read_bytes() != before
     assert export_to_ctranslate2(opened, "int8") == folder

@@ -232,6 +232,19 @@ def differing(count: int, tokens: Tokens, folder: Path) -> tuple[Parity, list[tu
     return parity, found
 
 
+def test_a_large_batch_is_shared_out_among_threads(tokens: Tokens, tmp_path: Path) -> None:
+    model, options = random_model("course", 3), Decoding(beams=3, max_tokens=9, early_stopping=True)
+    to_ctranslate2(model, tokens, tmp_path)
+    theirs, rows = CTranslate2Engine(tmp_path, threads=2), [row for seed in range(5) for row in sources(seed)]
+    write = theirs.prepare(options)
+    assert theirs._workers is None
+    one_by_one = [text for row in rows for text in write([row])]
+    assert theirs._workers is None
+    assert write(rows) == one_by_one == our_texts(model, rows, options)
+    assert theirs._workers is not None
+    assert write([*rows, [1]])[-1] == write([[1]])[0]
+
+
 def test_the_same_tokens_as_our_own_decoding(tokens: Tokens, tmp_path: Path) -> None:
     parity, found = differing(40, tokens, tmp_path)
     assert found == []

@@ -38,7 +38,7 @@ class Echo:
 
 
 def test_an_engine_gets_documents_of_like_length_and_their_order_is_kept(words: MakeWords) -> None:
-    documents = [" ".join([f"w{3 + place % 37}"] * (1 + place * 7 % 11)) for place in range(WINDOW + 29)]
+    documents = [" ".join([f"w{3 + place % 37}"] * (1 + place * 7 % 11)) for place in range(5 * WINDOW + 29)]
     documents[5], documents[17] = "", " \n "
     engine, options = Echo(), Decoding(beams=1, max_tokens=7)
     found = list(summarize(engine, words(WORDS), documents, options, 6, batch=5, seed=3))
@@ -48,6 +48,21 @@ def test_an_engine_gets_documents_of_like_length_and_their_order_is_kept(words: 
     for batch in engine.batches:
         assert [len(source) for source in batch] == sorted((len(source) for source in batch), reverse=True)
         assert all(len(source) <= 6 and source[-1] == 1 and 1 not in source[:-1] for source in batch)
+
+
+def test_half_precision_writes_nearly_the_same_and_leaves_the_model_as_it_is() -> None:
+    torch.manual_seed(3)
+    config = TransformerConfig(WORDS, dim=24, heads=2, hidden=37, encoder_layers=1, decoder_layers=1, max_length=23)
+    model = Transformer(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(9)  # few ties
+    sources = [[3 + (7 * row + place * place) % 37 for place in range(5 + row % 3)] + [1] for row in range(19)]
+    options = Decoding(beams=1, max_tokens=11)
+    whole = TorchEngine(model).prepare(options)(sources)
+    half = TorchEngine(model, "bf16").prepare(options)(sources)
+    assert sum(a == b for a, b in zip(whole, half, strict=True)) >= 12
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
 def test_no_documents_at_all(words: MakeWords) -> None:

@@ -105,6 +105,8 @@ def _explicit_is_faster(q: Tensor, k: Tensor) -> bool:
         return False
     if q.dtype == torch.bfloat16:
         return k.shape[-2] <= SHORT
+    if KeyValues(k, k).laid_out:
+        return True
     return q.dtype == torch.float32 and q.requires_grad and k.shape[-2] <= SHORT_FLOAT32
 
 

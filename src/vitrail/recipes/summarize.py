@@ -86,6 +86,9 @@ class SummarizeRecipe(DecodingOptions):
     """ctranslate2: several times as fast on a processor, where it is installed (pip install 'vitrail[fast]')."""
     quantization: Literal["float32", "int8"] = "int8"
     """Of --engine ctranslate2: how it keeps weights; float32 writes what torch does, int8 is the fastest."""
+    precision: Literal["float32", "bf16"] = "float32"
+    """Of --engine torch: bf16 is several times as fast where the processor multiplies it natively; some summaries
+    differ."""
     seed: int = 0
     """Of what --sample draws."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -135,7 +138,7 @@ def run(
             "its end: add --beams 1."
         )
     opened = open_text_run(recipe.run).to(recipe.device)
-    engine = open_engine(opened, recipe.engine, recipe.quantization, report)
+    engine = open_engine(opened, recipe.engine, recipe.quantization, recipe.precision, report)
     options = recipe.decoding(opened.longest_summary)
     if recipe.engine == "ctranslate2":
         from vitrail.text.ctranslate2_engine import differences

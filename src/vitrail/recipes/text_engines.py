@@ -6,7 +6,7 @@ from typing import Literal
 from vitrail.recipes.events import Note, Report, ignore
 from vitrail.recipes.text_runs import TextRun
 from vitrail.text.ctranslate2 import Quantization, keep_ctranslate2
-from vitrail.text.engines import Engine, TorchEngine
+from vitrail.text.engines import Engine, Precision, TorchEngine
 
 EngineName = Literal["torch", "ctranslate2"]
 
@@ -30,7 +30,11 @@ def export_to_ctranslate2(opened: TextRun, quantization: Quantization, output: P
 
 
 def open_engine(
-    opened: TextRun, name: EngineName, quantization: Quantization = "int8", report: Report = ignore
+    opened: TextRun,
+    name: EngineName,
+    quantization: Quantization = "int8",
+    precision: Precision = "float32",
+    report: Report = ignore,
 ) -> Engine:
     """What writes a run's texts; CTranslate2 does so on the CPU, from a folder that is made anew for other weights.
 
@@ -38,7 +42,7 @@ def open_engine(
         VitrailError: as ``export_to_ctranslate2``.
     """
     if name == "torch":
-        return TorchEngine(opened.model)
+        return TorchEngine(opened.model, precision)
     from vitrail.text.ctranslate2_engine import CTranslate2Engine
 
     folder = ctranslate2_folder(opened, quantization)

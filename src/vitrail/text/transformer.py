@@ -247,7 +247,7 @@ class Transformer(nn.Module):
     def begin(self, source: Int64[Tensor, "b s"], mask: Bool[Tensor, "b s"]) -> DecoderState:
         """Read a source, to write about it token by token (``step``); ``mask``: True = a token."""
         memory = self.encode(source, mask)
-        projected = [block.cross_attention.project(memory) for block in self._decoder_blocks()]
+        projected = [block.cross_attention.project(memory).for_few_queries() for block in self._decoder_blocks()]
         return DecoderState(projected, mask[:, None, None, :])
 
     def step(
