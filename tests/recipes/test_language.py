@@ -144,6 +144,8 @@ def test_one_that_fills_in(texts: Path) -> None:
     by = figures["all"]["by"]
     assert by["model"]["nats_per_token"]["mean"] < by["single tokens"]["nats_per_token"]["mean"] - 1
     assert by["5-gram"]["nats_per_token"]["mean"] < by["single tokens"]["nats_per_token"]["mean"] - 1
+    assert by["5-gram"]["nats_per_token"]["mean"] < by["5-gram from the left"]["nats_per_token"]["mean"]
+    assert set(by) == {"model", "5-gram", "single tokens", "5-gram from the left"}
     assert figures["hidden"]["perplexity"] == pytest.approx(exp(figures["hidden"]["nats_per_token"]))
     assert "[" in (done.folder / "samples.md").read_text()
     opened = open_language_run(done.folder)

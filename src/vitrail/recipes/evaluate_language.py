@@ -2,7 +2,8 @@
 
 The n-gram models are counted on the training texts in the model's own tokens, and asked for the same test tokens. A
 causal model and they are told what is before a token. A masked model is told what is on both sides of one hidden token,
-and so are they (``KneserNey.log_probabilities_between``): for a sample of tokens, since each takes a pass.
+and so are they (``KneserNey.log_probabilities_between``): for a sample of tokens, since each takes a pass. Told what is
+before it alone, as when it writes, a 5-gram stands beside too ("from the left").
 
 Intervals are by bootstrap: of a causal model over stretches as long as its passages, of a masked one over tokens.
 """
@@ -69,7 +70,7 @@ def evaluate(opened: LanguageRun, recipe: "EvaluateRecipe", report: Report) -> t
     size = 1 if isinstance(objective, MaskedObjective) else opened.length
     facts = {texts.name: (len(texts.texts), len(streams[texts.name]) - 1, texts.characters) for texts in sources}
     figures["sources"] = {source: _figures(nats, size, *facts[source]) for source, nats in found.items()}
-    pooled = {by: np.concatenate([nats[by] for nats in found.values()]) for by in ("model", *beside)}
+    pooled = {by: np.concatenate([nats[by] for nats in found.values()]) for by in next(iter(found.values()))}
     figures["all"] = _figures(pooled, size, *(sum(column) for column in zip(*facts.values(), strict=True)))
     return figures, ()
 
@@ -161,6 +162,11 @@ def _between(
             found[name] = {
                 "model": nats_between(objective, stream, places, length),
                 **{other: -ngram.log_probabilities_between(stream, places) for other, ngram in beside.items()},
+                **{
+                    f"{other} from the left": -ngram.log_probabilities(stream[None])[0, places]
+                    for other, ngram in beside.items()
+                    if ngram.order > 1
+                },
             }
     return found
 
