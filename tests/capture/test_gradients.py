@@ -120,7 +120,8 @@ def test_gradients_are_central_differences(name: str) -> None:
     gradients = output_gradients(target, record)
     generator = np.random.default_rng(0)
     exchangeable = ("weights", "v") if name == "formula" else ("weights", "q", "k", "v")
-    for call, g in zip(record, gradients, strict=True):
+    pairs = [*zip(record, gradients, strict=True)]
+    for call, g in (pairs[0], pairs[-1]):
         found = part_gradients(call, g)
         assert found["weights"].shape == call.weights.shape
         for part in generator.permutation(exchangeable)[:2]:

@@ -185,6 +185,21 @@ def test_multi_head_attention_is_what_pytorch_says(options: dict[str, Any], sett
     assert call.cross
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_a_padded_batch_off_the_fast_path() -> None:
+    layer = nn.TransformerEncoderLayer(12, 4, 17, batch_first=True)
+    model = nn.TransformerEncoder(layer, 2, enable_nested_tensor=True).eval()
+    x, padding = torch.randn(2, 7, 12), torch.arange(7)[None] > torch.tensor([[6], [3]])
+    with torch.no_grad(), record_attention(model) as record:
+        heard = model(x, src_key_padding_mask=padding)
+    with torch.no_grad():
+        plain = model(x, src_key_padding_mask=padding)
+    assert torch.allclose(heard[1, :4], plain[1, :4], atol=1e-6)
+    for weights in record.weights.values():
+        assert weights.shape == (2, 4, 7, 7)
+        assert (weights[1, ..., 4:] == 0).all()
+
+
 @pytest.mark.parametrize("shape", [(5, 11), (3, 5, 11), (2, 3, 5, 11), (2, 7, 3, 5, 11)])
 def test_fused_attention_of_any_rank(shape: tuple[int, ...]) -> None:
     class Fused(nn.Module):

@@ -7,7 +7,6 @@ scale · q kᵀ, and is split into a mask (very negative) and a bias. Where the 
 alone are recorded.
 """
 
-import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from vitrail.capture.call import Call
+from vitrail.capture.products import Pair, letters, matrices
 from vitrail.capture.tracking import Tracker
 from vitrail.errors import ModelError
 
@@ -71,7 +71,7 @@ class Formula:
         return result
 
     def _product(self, name: str, result: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-        pair = _einsum(args) if name == "einsum" else _matrices(name, args, kwargs)
+        pair = letters(args) if name == "einsum" else matrices(name, args, kwargs)
         if pair is None:
             return result
         found = self._weights.get(pair.left)
@@ -116,7 +116,7 @@ class Formula:
                     self._products[result] = replace(product, pure=False)
                 return
 
-    def _hear(self, found: Weights, pair: "Pair", result: Tensor) -> Tensor:
+    def _hear(self, found: Weights, pair: Pair, result: Tensor) -> Tensor:
         weights, v, product = found.weights, pair.v, found.product
         if v is None or v.shape[-2] != weights.shape[-1]:
             return result
@@ -201,60 +201,3 @@ def _four(x: Tensor) -> Tensor:
     if x.ndim == 4:
         return x
     return x[:, None] if x.ndim == 3 else x.flatten(0, x.ndim - 4)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two tensors that are multiplied, in the roles that they may have."""
-
-    left: Tensor
-    right: Tensor
-    """As they were given."""
-    q: Tensor | None
-    k: Tensor | None
-    """Arranged [… q d] and [… k d], so that the result is q kᵀ; None where it is none."""
-    v: Tensor | None
-    """The right one arranged [… k dv], where the left one are weights [… q k]."""
-    order: list[int]
-    """Permutation that makes [… q dv] of the result, where the left one are weights."""
-
-
-def _matrices(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pair | None:
-    tensors = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)]
-    left, right = tensors[1:3] if name == "baddbmm" else tensors[:2]
-    if left.ndim < 3 or left.ndim != right.ndim:
-        return None
-    lead = torch.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    q, v = (x.expand(*lead, *x.shape[-2:]) for x in (left, right))
-    return Pair(left, right, q, v.transpose(-1, -2), v, list(range(left.ndim)))
-
-
-def _einsum(args: tuple[Any, ...]) -> Pair | None:
-    """Two tensors whose axes have letters; one letter is shared and summed over, each has one of its own."""
-    equation, *given = args
-    given = list(given[0]) if len(given) == 1 and isinstance(given[0], list | tuple) else given
-    if not isinstance(equation, str) or len(given) != 2:
-        return None
-    equation = equation.replace(" ", "")
-    if not re.fullmatch(r"[a-zA-Z]+,[a-zA-Z]+->[a-zA-Z]+", equation):
-        return None
-    ins, out = equation.split("->")
-    a, b = ins.split(",")
-    shared = [x for x in a if x in b and x not in out]
-    mine, theirs = ([x for x in out if x in one and x not in other] for one, other in ((a, b), (b, a)))
-    if len(shared) != 1 or len(mine) != 1 or len(theirs) != 1:
-        return None
-    left, right = given
-    batch = [x for x in out if x in a and x in b]
-    q = k = None
-    mine_side = left.permute([a.index(x) for x in [*batch, mine[0], shared[0]]])
-    their_side = right.permute([b.index(x) for x in [*batch, theirs[0], shared[0]]])
-    if out == "".join([*batch, mine[0], theirs[0]]):
-        q, k = mine_side, their_side
-    elif out == "".join([*batch, theirs[0], mine[0]]):
-        q, k = their_side, mine_side
-    batch = [x for x in a if x in batch]
-    v = right.permute([b.index(x) for x in [*batch, shared[0], theirs[0]]])
-    weights_first = a == "".join([*batch, mine[0], shared[0]])
-    order = [out.index(x) for x in [*batch, mine[0], theirs[0]]]
-    return Pair(left, right, q, k, v if weights_first else None, order)
