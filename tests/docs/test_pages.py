@@ -1,6 +1,7 @@
 """The pages say what is so: every command in them parses or runs, every link leads somewhere, every snippet works."""
 
 import importlib
+import json
 import re
 import shutil
 import sys
@@ -12,7 +13,7 @@ from PIL import Image
 
 from vitrail.cli import main
 from vitrail.cli.entry import pick
-from vitrail.data import glyphs
+from vitrail.data import docstrings, documents, glyphs
 from vitrail.recipes.presets import MAE
 
 sys.path.append(str(Path(__file__).parents[1] / "gallery"))
@@ -96,6 +97,9 @@ def test_pages_are_no_wider_than_a_screen(page: Path) -> None:
 
 SMALLER = {
     "train": ["--epochs", "1", "--batch-size", "32", "--dim", "16", "--heads", "2", "--depth", "1"],
+    "train summarizer": ["--epochs", "1", "--test", "2", "--preset", "tiny", "--vocabulary", "300"],
+    "train lm": ["--epochs", "1", "--vocabulary", "300", "--length", "32"],
+    "summarize": ["--max-tokens", "5"],
     "train faces": ["--epochs", "1", "--batch-size", "40", "--image-size", "32"],
     "probe": ["--seeds", "1", "--labels-per-class", "5", "--epochs", "1"],
 }
@@ -132,17 +136,35 @@ def take_portraits(folder: Path) -> None:
     portrait(folder / "party.jpg")
 
 
+def write_texts(folder: Path) -> None:
+    """Pairs to learn from, and documents to summarize."""
+    words = ("house", "river", "cloud", "stone", "bread")
+    rows = [
+        {"document": f"A {words[number % 5]}, said {number} times.", "summary": f"About {words[number % 5]}."}
+        for number in range(200)
+    ]
+    lines = [json.dumps(row) + "\n" for row in rows]
+    (folder / "path" / "to" / "pairs.jsonl").write_text("".join(lines))
+    (folder / "articles.jsonl").write_text("".join(lines[:3]))
+    for name in ("README.md", "report.txt", "path/to/description.txt"):
+        (folder / name).write_text("A river, said 3 times.")
+
+
 @pytest.mark.timeout(600)  # a minute at rest
-@pytest.mark.parametrize("page", ["README.md", "docs/tour.md", "docs/vision.md", "docs/faces.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/tour.md", "docs/vision.md", "docs/faces.md", "docs/text.md"])
 def test_a_page_runs_from_top_to_bottom(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its commands in order, only smaller, and then its Python."""
     monkeypatch.chdir(tmp_path)
     take_photos(tmp_path / "path" / "to" / "photos")
     take_portraits(tmp_path / "path" / "to")
+    write_texts(tmp_path)
     shutil.copytree(ROOT / "docs" / "images", tmp_path / "docs" / "images")
     # A twelfth of the characters, which no other test may find in its cache.
     monkeypatch.setenv("VITRAIL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(glyphs, "identities", lambda part, all_of=glyphs.identities: all_of(part)[:12])
+    monkeypatch.setattr(documents, "docstrings", lambda all_of=docstrings.docstrings: all_of()[:200])
+    if "runs/demo/summarizer" in (ROOT / page).read_text(encoding="utf-8"):
+        assert main(quickly(["train", "summarizer", "--run", "runs/demo/summarizer"])) == 0
     if "runs/demo/faces" in (ROOT / page).read_text(encoding="utf-8"):
         assert main(quickly(["train", "faces", "--run", "runs/demo/faces", "--per-person", "8"])) == 0
     for place, words in commands_of(ROOT / page):
