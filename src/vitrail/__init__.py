@@ -3,7 +3,8 @@
 >>> import vitrail as vt
 >>> summary = vt.train("mae", data="digits", epochs=5)  # the options of `vitrail train mae`, as keywords
 >>> run = vt.load(summary.folder)  # run.embed(images), run.reconstruct(images)
->>> trace = vt.load_trace("party.safetensors")  # vt.head_scores(trace) says what each of its heads does
+>>> trace = vt.attend("bert-base-uncased", "I wanted to have a party", "I bought a cake for it.")  # any model, any run
+>>> trace.save("party.safetensors")  # vt.load_trace reads it; vt.head_scores(trace) says what each of its heads does
 >>> people = vt.Gallery("club", "runs/faces")  # people.enroll("Ada", photographs), people.identify(photograph)
 
 Nothing heavy is imported here: a public name is fetched when it is first used.
@@ -16,13 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vitrail import errors, train
+    from vitrail.recipes.attend import attend
     from vitrail.recipes.galleries import open_gallery as Gallery
     from vitrail.recipes.opening import load
     from vitrail.trace import head_scores, load_trace
 
-__all__ = ["Gallery", "errors", "head_scores", "load", "load_trace", "train"]
+__all__ = ["Gallery", "attend", "errors", "head_scores", "load", "load_trace", "train"]
 
 _HOMES = {
+    "attend": ("vitrail.recipes.attend", "attend"),
     "Gallery": ("vitrail.recipes.galleries", "open_gallery"),
     "head_scores": ("vitrail.trace.tables", "head_scores"),
     "load": ("vitrail.recipes.opening", "load"),

@@ -43,6 +43,12 @@ COMMANDS: tuple[Command, ...] = (
         "vitrail.cli.summarize",
         pipes=True,
     ),
+    Command(
+        "attend",
+        "MODEL TEXT [TEXT_B]",
+        "keep what every head attends to, of any run or Hugging Face model",
+        "vitrail.cli.attend",
+    ),
     Command("faces embed", "RUN PHOTO...", "turn faces in photographs into vectors", "vitrail.cli.faces_embed"),
     Command("faces verify", "RUN PHOTO PHOTO", "are these two one person?", "vitrail.cli.faces_verify"),
     Command("faces enroll", "RUN NAME PHOTO...", "keep a person's faces in a gallery", "vitrail.cli.faces_enroll"),

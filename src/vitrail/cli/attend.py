@@ -1,0 +1,38 @@
+"""``vitrail attend MODEL TEXT [TEXT_B]``: what every head attends to, as a trace."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from vitrail.cli.ending import Ending
+from vitrail.cli.options import parse
+from vitrail.cli.screen import Screen
+from vitrail.recipes.attend import AttendRecipe, run
+
+if TYPE_CHECKING:
+    from vitrail.trace import Trace
+
+
+def read(arguments: Sequence[str]) -> AttendRecipe:
+    """The recipe that the flags describe."""
+    return parse(AttendRecipe, "attend", arguments)
+
+
+def command(arguments: Sequence[str], screen: Screen) -> Ending:
+    """Capture a trace, and show what its heads do if asked to."""
+    recipe = read(arguments)
+    path, trace = run(recipe, screen.report)
+    if recipe.scores:
+        _show_roles(trace, screen)
+    program = f"import vitrail as vt; print(vt.head_scores(vt.load_trace({str(path)!r})))"
+    return Ending((path,), f'python -c "{program}"')
+
+
+def _show_roles(trace: "Trace", screen: Screen) -> None:
+    """A row a head: its strongest role, the score, what uniform attention would have, and the evidence."""
+    from vitrail.trace import label_heads
+
+    rows = [
+        [f"{row.stream} {row.layer}.{row.head}", row.role, row.evidence, f"{row.score:.2f}", f"{row.uniform:.2f}"]
+        for row in label_heads(trace).itertuples()
+    ]
+    screen.table(["head", "role", "evidence", "score", "if uniform"], rows, left=3)
