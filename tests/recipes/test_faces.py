@@ -296,7 +296,7 @@ def test_what_a_face_network_is_not_for(run_folder: Path, tmp_path: Path, mae_ru
             wrong()
     with pytest.raises(DataError, match="glyphs has other classes to test on than to train on"):
         train_vit(ViTRecipe(run=tmp_path / "run", data="glyphs"))
-    with pytest.raises(ConfigError, match="no face network, and --pairs, --mirror and --harmonic-with are for those"):
+    with pytest.raises(ConfigError, match="of kind mae, and --mirror is for runs of kind faces only"):
         evaluate.run(EvaluateRecipe(mae_run, mirror=True))
 
 

@@ -86,11 +86,10 @@ def run(recipe: LanguageRecipe, report: Report = ignore) -> "RunSummary":
     from vitrail.recipes.curves import draw_curves
     from vitrail.recipes.evaluate_language import stream_of
     from vitrail.recipes.language_runs import KIND, open_language_run
-    from vitrail.recipes.text_folders import describe_texts, own_tokens, require_own
+    from vitrail.recipes.text_folders import describe_texts, keep_tokens, own_tokens, require_own
     from vitrail.recipes.training import RunSummary, count_parameters
     from vitrail.text.language_objective import objective_for
     from vitrail.train import train
-    from vitrail.train.files import writable_folder
     from vitrail.train.precision import pick_device
 
     start = None if recipe.init is None else open_language_run(recipe.init)
@@ -111,7 +110,7 @@ def run(recipe: LanguageRecipe, report: Report = ignore) -> "RunSummary":
     objective = objective_for(model, tokens)
     batches = batches_of(recipe, stream, pick_device(recipe.device))
     loop = recipe.train_config(batches.steps_per_epoch)
-    tokens.save(writable_folder(folder))
+    keep_tokens(tokens, folder)
     known = {"data": recipe.data, "fingerprint": fingerprint(texts)}
     result = train(
         objective,

@@ -81,12 +81,11 @@ def run(recipe: SummarizerRecipe, report: Report = ignore) -> "RunSummary":
     from vitrail.nn.randomness import derive_seed
     from vitrail.recipes.curves import FILE as CURVES
     from vitrail.recipes.curves import draw_curves
-    from vitrail.recipes.text_folders import describe_texts, require_own
+    from vitrail.recipes.text_folders import describe_texts, keep_tokens, require_own
     from vitrail.recipes.text_runs import KIND, open_text_run
     from vitrail.recipes.training import RunSummary, count_parameters
     from vitrail.text.objective import SummaryObjective
     from vitrail.train import train
-    from vitrail.train.files import writable_folder
     from vitrail.train.precision import pick_device
 
     start = None if recipe.init is None else open_text_run(recipe.init)
@@ -105,7 +104,7 @@ def run(recipe: SummarizerRecipe, report: Report = ignore) -> "RunSummary":
     batches = batches_of(recipe, pairs, tokens, pick_device(recipe.device))
     report(Note(f"{batches.steps_per_epoch:,} batches an epoch, {batches.padding:.1%} of their tokens padding"))
     loop = recipe.train_config(batches.steps_per_epoch)
-    tokens.save(writable_folder(folder))
+    keep_tokens(tokens, folder)
     look = _look(recipe, tokens, held_out, folder)
     objective = SummaryObjective(model, recipe.label_smoothing)
     result = train(

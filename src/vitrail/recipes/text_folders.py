@@ -1,6 +1,7 @@
 """What the run folders of all models of text have in common: their configuration, their tokenizer, whose they are."""
 
 import dataclasses
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from vitrail.text import TransformerConfig
 from vitrail.text.language import LanguageConfig
 from vitrail.text.tokens import FILE, Tokens, load_tokens, train_tokenizer
 from vitrail.train import read_config
+from vitrail.train.files import writable_folder
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -103,6 +105,16 @@ def own_tokens(
     if (folder / FILE).is_file():
         return load_tokens(folder, pad=0, start=1, end=1)
     return train_tokenizer(texts, size, kind, mask=mask)
+
+
+def keep_tokens(tokens: Tokens, folder: Path) -> None:
+    """Put a tokenizer into a run's folder; under torchrun, where every process has the same one, the first does.
+
+    Raises:
+        OutputError: it can't be written.
+    """
+    if os.environ.get("RANK", "0") == "0":
+        tokens.save(writable_folder(folder))
 
 
 def require_own(folder: Path, kind: Kind) -> None:
