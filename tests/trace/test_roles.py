@@ -23,6 +23,7 @@ from vitrail.trace import (
     load_trace,
     named,
 )
+from vitrail.trace.alignment import aligned, aligned_if_uniform
 
 Make = Callable[[], Trace]
 
@@ -116,9 +117,76 @@ def test_the_other_sentence_is_a_role() -> None:
     assert label_heads(trace_of(weights / weights.sum(-1, keepdims=True), axis))["role"].tolist() == ["other sentence"]
 
 
+def crossing(weights: np.ndarray, texts: tuple[str, ...], read: tuple[str, ...]) -> Trace:
+    """A trace of cross-attention with these weights: keys are one-hot, queries are logs."""
+    h, _, n = weights.shape
+    q = np.log(np.maximum(weights, 1e-9)).astype(np.float32)
+    layers = (Layer("l", q, np.broadcast_to(np.eye(n, dtype=np.float32), (h, n, n))),)
+    special = np.array([text.startswith("<") for text in read])
+    axes = named(
+        [
+            Axis(
+                "target", "tokens", len(texts), texts=texts, special=np.array([text.startswith("<") for text in texts])
+            ),
+            Axis("source", "tokens", n, texts=read, special=special),
+        ]
+    )
+    return Trace(axes, (Stream("cross", "target", "source", layers),), Provenance("m"))
+
+
+def test_roles_of_cross_attention() -> None:
+    """What is read: w0 … w18 and an end; what is written: a start, then every second word of it, from w2."""
+    read = (*(f"w{place}" for place in range(19)), "<end>")
+    texts = ("<start>", *(f"w{place}" for place in range(2, 19, 2)))
+    places = np.array([0, *range(2, 19, 2)])
+    targets = np.zeros((6, len(texts), len(read)))
+    rows = np.arange(len(texts))
+    targets[0, :, 0] = 1
+    targets[1, :, -1] = 1
+    targets[2, rows, places] = 1  # which is a rising line as well: the larger share names it
+    targets[3, rows, places + 1] = 1
+    targets[4, rows, np.minimum(2 * rows + 4, 19)] = 1
+    targets[5] = 1
+    trace = crossing(0.9 * targets / targets.sum(-1, keepdims=True) + 0.1 / len(read), texts, read)
+    table = label_heads(trace)
+    assert table["role"].tolist() == ["first token", "separator", "same token", "copying", "aligned", "broad"]
+    assert table["evidence"][3].startswith("91% on what follows the query's own token in what is read, over 9 queries")
+    assert (
+        "along a line that rises with the queries, over 10 queries; uniform attention has 25%" in table["evidence"][4]
+    )
+    assert head_scores(trace)["aligned"][[0, 1, 5]].tolist() == [0, 0, 0]
+
+
+def test_cross_attention_with_nothing_above_uniform_says_so() -> None:
+    read = tuple(f"w{place}" for place in range(20))
+    weights = np.full((1, 11, 20), 1e-3)
+    weights[0, :, [5, 13, 15]] = 1
+    table = label_heads(crossing(weights / weights.sum(-1, keepdims=True), tuple("abcdefghijk"), read))
+    assert table["role"].tolist() == ["unclear"]
+    assert table["evidence"][0] == "no role gets more than uniform attention gives it"
+    table = label_heads(crossing(np.full((1, 3, 20), 1 / 20), tuple("abc"), read))
+    assert table["role"].tolist() == ["broad"]
+
+
+def test_a_line_is_found_though_some_queries_look_at_the_end() -> None:
+    places, keys = 2 * np.arange(17), 41
+    mass = np.full((2, 17, keys), 0.3 / keys)
+    mass[0, np.arange(17), places] += 0.7
+    mass[0, ::3] = 0.3 / keys
+    mass[0, ::3, -1] += 0.7
+    mass[1, np.arange(17), places[::-1]] += 0.7  # falls
+    thumbnails = np.rint(255 * np.sqrt(mass)).astype(np.uint8)
+    found = aligned(thumbnails)
+    inside = sum(min(place + 4, keys - 1) - max(place - 4, 0) + 1 for place in places) * 0.3 / keys
+    assert found[0] == pytest.approx((11 * 0.7 + 0.7 + inside) / 17, abs=0.06)
+    assert found[1] == 0
+    assert np.isnan(aligned(thumbnails[:, :7])).all()
+    assert aligned_if_uniform(keys) == 9 / 41
+
+
 def test_one_trace_has_a_column_for_each_score(full: Make) -> None:
     table = head_scores(full())
-    assert list(table.columns) == ["stream", "layer", "head", *SCORES, "importance"]
+    assert list(table.columns) == ["stream", "layer", "head", *SCORES, "importance", "aligned"]
     assert len(table) == 11 * 6
     trace = finish(full())
     line = table[(table["stream"] == "cross") & (table["layer"] == 2) & (table["head"] == 5)]

@@ -4,6 +4,10 @@ A role is a share of attention that goes to one kind of key. It is given where a
 and uniform attention would not give nearly as much: on short inputs nearly every head looks "previous". Where no share
 is that large, a head may still be broad (nearly uniform) or, on images, local. Everything else is unclear, which most
 heads of most models are.
+
+In cross-attention nothing is before or after a query. There a head may look at the first token or the end, at the
+query's own token in what is read, at what follows that one (what copying would write next), or be aligned: move on
+through the keys as the queries do.
 """
 
 import math
@@ -36,7 +40,17 @@ ROLES = {
     "duplicate token": ("duplicate", "on earlier occurrences of the same token"),
     "induction": ("induction", "on what followed earlier occurrences of the same token"),
 }
-"""Roles, the score of each, and where that attention goes."""
+"""Roles of self-attention, the score of each, and where that attention goes."""
+
+CROSS_ROLES = {
+    "first token": ROLES["first token"],
+    "separator": ROLES["separator"],
+    "punctuation": ROLES["punctuation"],
+    "same token": ("duplicate", "on the query's own token in what is read"),
+    "copying": ("induction", "on what follows the query's own token in what is read"),
+    "aligned": ("aligned", "along a line that rises with the queries"),
+}
+"""Roles of cross-attention."""
 
 
 class Role(NamedTuple):
@@ -54,8 +68,9 @@ class Role(NamedTuple):
 def label_heads(traces: Trace | Sequence[Trace], seed: int = 0) -> "pd.DataFrame":
     """A table with each head's role: stream, layer, head, role, score, uniform, evidence.
 
-    Roles are those of ``ROLES``, "other sentence" (from A to B and from B to A), "broad", "local" and "unclear". Over
-    several traces, the low end of the score's interval must be above what uniform attention gives as well.
+    Roles are those of ``ROLES`` (in cross-attention, of ``CROSS_ROLES``), "other sentence" (from A to B and from B to
+    A), "broad", "local" and "unclear". Over several traces, the low end of the score's interval must be above what
+    uniform attention gives as well.
 
     Args:
         traces: one trace, or several of the same model.
@@ -80,16 +95,18 @@ def _role(scores: HeadScores, head: int) -> Role:
     for other in (_broad(scores, head), _local(scores, head)):
         if other is not None:
             return other
-    if not shares:
+    if not _told(scores, head):
         return Role(UNCLEAR, math.nan, math.nan, "too little in the input to tell")
+    if not shares:
+        return Role(UNCLEAR, math.nan, math.nan, "no role gets more than uniform attention gives it")
     best = shares[0]
     return Role(UNCLEAR, best.score, best.uniform, f"the nearest is {best.name}: {best.evidence}")
 
 
 def _shares(scores: HeadScores, head: int) -> list[Role]:
-    """Every role that the input says something about."""
+    """Every role that gets more than uniform attention gives it, of those that the input says something about."""
     found = []
-    for role, (name, where) in ROLES.items():
+    for role, (name, where) in _roles(scores, head).items():
         place = scores.names.index(name)
         if scores.counts[head, place] >= QUERIES and scores.low[head, place] > scores.uniform[head, place]:
             share, uniform = float(scores.means[head, place]), float(scores.uniform[head, place])
@@ -100,6 +117,19 @@ def _shares(scores: HeadScores, head: int) -> list[Role]:
     if count >= QUERIES and scores.low[head, across].mean() > uniform:
         found.append(Role("other sentence", share, uniform, _evidence(share, uniform, "on the other sentence", count)))
     return found
+
+
+def _roles(scores: HeadScores, head: int) -> dict[str, tuple[str, str]]:
+    """Roles that a head can have: only in self-attention is there an own position."""
+    if scores.counts[head, scores.names.index("self")]:
+        return ROLES
+    return {role: told for role, told in CROSS_ROLES.items() if told[0] in scores.names}
+
+
+def _told(scores: HeadScores, head: int) -> bool:
+    """Whether the input says something about any role."""
+    names = [name for name, _ in _roles(scores, head).values()]
+    return any(scores.counts[head, scores.names.index(name)] >= QUERIES for name in names)
 
 
 def _broad(scores: HeadScores, head: int) -> Role | None:

@@ -51,23 +51,36 @@ class Places:
         return found if self.keys.special is None else found & ~self.keys.special
 
     @cached_property
-    def codes(self) -> Int[np.ndarray, " n"] | None:
-        """One number for each different token, -1 for those that the model added; None where tokens are unknown."""
-        axis = self.keys
-        if axis.kind != "tokens" or (axis.ids is None and axis.texts is None):
-            return None
-        words = axis.ids if axis.ids is not None else np.array(axis.texts)
-        codes: np.ndarray = np.unique(words, return_inverse=True)[1].reshape(-1)
-        return codes if axis.special is None else np.where(axis.special, -1, codes)
+    def codes(self) -> tuple[Int[np.ndarray, " q"], Int[np.ndarray, " k"]] | None:
+        """One number for each different token of queries and keys, -1 for those that the model added.
 
-    def earlier_equal(self, rows: slice) -> Bool[np.ndarray, "q k"] | None:
-        """True for each query's earlier occurrences of its own token."""
-        if not self.same or self.codes is None:
+        None where tokens are unknown. Two axes may have two vocabularies, so what they share is told by texts.
+        """
+        axes = (self.queries, self.keys)
+        if any(axis.kind != "tokens" for axis in axes):
             return None
-        mine = self.codes[rows]
-        earlier = np.arange(self.keys.length)[None, :] < np.arange(self.queries.length)[rows, None]
-        found: np.ndarray = (mine[:, None] == self.codes[None, :]) & (mine[:, None] >= 0) & earlier
+        if self.same and self.keys.ids is not None:
+            words = np.concatenate([self.keys.ids, self.keys.ids])
+        elif self.queries.texts is not None and self.keys.texts is not None:
+            words = np.array(self.queries.texts + self.keys.texts)
+        else:
+            return None
+        codes = np.unique(words, return_inverse=True)[1].reshape(-1)
+        mine, theirs = np.split(codes, [self.queries.length])
+        return _without_special(mine, self.queries), _without_special(theirs, self.keys)
+
+    def earlier(self, rows: slice) -> Bool[np.ndarray, "q k"]:
+        """True for keys before each query."""
+        found: np.ndarray = np.arange(self.keys.length)[None, :] < np.arange(self.queries.length)[rows, None]
         return found
+
+    def equal(self, rows: slice) -> Bool[np.ndarray, "q k"] | None:
+        """True for each query's own token: earlier occurrences of it, or all of them where keys are another text."""
+        if self.codes is None:
+            return None
+        mine, theirs = self.codes[0][rows], self.codes[1]
+        found: np.ndarray = (mine[:, None] == theirs[None, :]) & (mine[:, None] >= 0)
+        return found & self.earlier(rows) if self.same else found
 
 
 Score = Callable[[Float[np.ndarray, "h q k"], Places, slice], Float[np.ndarray, "h q"]]
@@ -116,22 +129,25 @@ def punctuation(weights: Float[np.ndarray, "h q k"], at: Places, rows: slice = E
 
 
 def duplicate(weights: Float[np.ndarray, "h q k"], at: Places, rows: slice = EVERY) -> Float[np.ndarray, "h q"]:
-    """The share on earlier occurrences of the query's own token, for queries that have any (Wang et al. 2023, IOI)."""
-    return _on_targets(weights, at.earlier_equal(rows))
+    """The share on earlier occurrences of the query's own token, for queries that have any (Wang et al. 2023, IOI).
+
+    In cross-attention, on all occurrences in what is read.
+    """
+    return _on_targets(weights, at.equal(rows))
 
 
 def induction(weights: Float[np.ndarray, "h q k"], at: Places, rows: slice = EVERY) -> Float[np.ndarray, "h q"]:
     """The share on what followed earlier occurrences of the query's own token (Olsson et al., "prefix matching").
 
-    On a block of T different tokens twice, it is the mean of A[i, i - (T - 1)] over the second.
+    On a block of T different tokens twice, it is the mean of A[i, i - (T - 1)] over the second. In cross-attention, on
+    what follows the token in what is read: what copying would write next.
     """
-    equal = at.earlier_equal(rows)
+    equal = at.equal(rows)
     if equal is None:
         return _on_targets(weights, None)
-    earlier = np.arange(at.keys.length)[None, :] < np.arange(at.queries.length)[rows, None]
     after = np.zeros_like(equal)
     after[:, 1:] = equal[:, :-1]
-    return _on_targets(weights, after & earlier)
+    return _on_targets(weights, after & at.earlier(rows) if at.same else after)
 
 
 def distance(weights: Float[np.ndarray, "h q k"], at: Places, rows: slice = EVERY) -> Float[np.ndarray, "h q"]:
@@ -205,6 +221,10 @@ def score_heads(weights: Float[np.ndarray, "h q k"], at: Places) -> dict[str, Fl
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
         return {name: np.nanmean(found[name], axis=1) for name in SCORES}
+
+
+def _without_special(codes: Int[np.ndarray, " n"], axis: Axis) -> Int[np.ndarray, " n"]:
+    return codes if axis.special is None else np.where(axis.special, -1, codes)
 
 
 def _is_punctuation(text: str) -> bool:

@@ -1,13 +1,14 @@
 """Every score of every head as a table: of one input, or the mean over many with what their choice leaves open."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from vitrail.errors import TraceError
+from vitrail.trace.alignment import LEAST, aligned, aligned_if_uniform
 from vitrail.trace.finishing import finish_layer
 from vitrail.trace.layers import Digest
 from vitrail.trace.model import Trace
@@ -40,9 +41,9 @@ def head_scores(traces: Trace | Sequence[Trace], seed: int = 0) -> "pd.DataFrame
     """A table of what each head does: stream, layer, head, and a column for each score (``vitrail.trace.scores``).
 
     NaN stands where a score says nothing about the input: no previous token in cross-attention, no pixels in a text.
-    With gradients there is "importance" too. Of several traces of one model, each number is the mean over these, and
-    ``"previous low"`` and ``"previous high"`` beside ``"previous"`` are the middle 95% of 1,000 means over as many
-    traces drawn with replacement (bootstrap).
+    With gradients there is "importance" too, and with cross-attention "aligned" (``vitrail.trace.alignment``). Of
+    several traces of one model, each number is the mean over these, and ``"previous low"`` and ``"previous high"``
+    beside ``"previous"`` are the middle 95% of 1,000 means over as many traces drawn with replacement (bootstrap).
 
     Args:
         traces: one trace, or several of the same model.
@@ -111,10 +112,24 @@ def _digests(trace: Trace) -> list[Digest]:
     found = []
     for stream in trace.parts:
         for layer in stream.layers:
-            digest = layer.digest or finish_layer(layer, *trace.layer_axes(layer, stream)).digest
+            queries, keys = trace.layer_axes(layer, stream)
+            digest = layer.digest or finish_layer(layer, queries, keys).digest
             if digest is not None:
-                found.append(digest)
+                across = queries.name != keys.name and keys.grid is None
+                found.append(_with_alignment(digest, layer.size[0]) if across else digest)
     return found
+
+
+def _with_alignment(digest: Digest, queries: int) -> Digest:
+    """The digest of a layer of cross-attention with one more score, which its thumbnails tell."""
+    *_, rows, columns = digest.thumbnails.shape
+    enough = min(rows, columns) >= LEAST
+    return replace(
+        digest,
+        scores={**digest.scores, "aligned": aligned(digest.thumbnails)},
+        uniform={**digest.uniform, "aligned": aligned_if_uniform(columns) if enough else np.nan},
+        counts={**digest.counts, "aligned": queries if enough else 0},
+    )
 
 
 def _heads_by_scores(digests: list[Digest], names: Sequence[str]) -> Float64[np.ndarray, "heads scores"]:
