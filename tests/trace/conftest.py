@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from vitrail.trace import Axis, Bias, Layer, Mask, Provenance, Stream, Trace, named
+from vitrail.trace import Axis, Bias, Layer, Mask, Predictions, Provenance, Stream, Trace, named
 
 SOURCE, TARGET, H, HKV, D, DV = 13, 7, 6, 3, 5, 11
 WORDS = ("[CLS]", "the", " cat", " sat", ",", " the", " cat", "[SEP]", "the", " dog", " ran", ".", "[SEP]")
@@ -38,6 +38,19 @@ def layer(
 
     arrays = {"q": numbers(heads, rows, D), "k": numbers(HKV, columns, D), "v": numbers(HKV, columns, DV)}
     return Layer(name, **arrays, scale=D**-0.5, **parts)  # type: ignore[arg-type]
+
+
+def predictions(of: str, positions: int, layers: int) -> Predictions:
+    """Five of seven texts at each position, and three after each layer."""
+    draw = np.random.default_rng(layers)
+
+    def one(*shape: int) -> tuple[np.ndarray, np.ndarray]:
+        chances = -np.sort(-draw.dirichlet(np.ones(7), shape[:-1]), axis=-1)[..., : shape[-1]]
+        places = draw.permuted(np.broadcast_to(np.arange(7), (*shape[:-1], 7)), axis=-1)[..., : shape[-1]]
+        return places.astype(np.int32), chances.astype(np.float32)
+
+    texts, ids = (*tuple("abcdef"), " g"), np.array([2, 3, 5, 7, 11, 13, 17], np.int32)
+    return Predictions(of, texts, ids, *one(positions, 5), *one(layers, positions, 3))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -93,12 +106,21 @@ def full() -> Callable[[], Trace]:
             layer("cross.3", TARGET, SOURCE, 23, normaliser="other", shipped=np.abs(numbers(H, TARGET, SOURCE))),
             layer("cross.4", TARGET, SOURCE, 24, queries="latents", keys="patches"),
         )
+        before = {"q_before": numbers(H, SOURCE, D), "k_before": numbers(HKV, SOURCE, D)}
+        vision = (layer("vision.0", SOURCE, SOURCE, 30, mask=Mask("causal"), **before),)
         return Trace(
             named([source_axis(), target, patches, latents]),
             (
-                Stream("encoder", "source", "source", encoder, embedded=numbers(SOURCE, 17)),
+                Stream(
+                    "encoder",
+                    "source",
+                    "source",
+                    encoder,
+                    embedded=numbers(SOURCE, 17),
+                    predictions=predictions("token", SOURCE, 5),
+                ),
                 Stream("cross", "target", "source", cross),
-                Stream("vision", "patches", "patches", (layer("vision.0", SOURCE, SOURCE, 30, mask=Mask("causal")),)),
+                Stream("vision", "patches", "patches", vision, predictions=predictions("class", 1, 1)),
             ),
             Provenance(
                 "a model", "r1", "reset", "bfloat16", {"torch": "2"}, 7, ("the cat", "the dog"), "loss", {"note": "ä"}

@@ -12,6 +12,7 @@ from vitrail.trace.biases import KINDS
 from vitrail.trace.layers import NORMALISERS, SOFTCAP_ORDERS
 from vitrail.trace.masks import RULES
 from vitrail.trace.positions import AXIS_KINDS
+from vitrail.trace.predictions import PREDICTED
 from vitrail.trace.writing import Tensors, describe_trace
 
 
@@ -49,7 +50,7 @@ def test_every_field_and_every_word_is_on_the_page(full: Callable[[], Trace], pa
 
     described = describe_trace(finish(full()), Tensors())
     free = {"photograph", "torch", "note"}  # names that a trace gives
-    words = fields(described) - free | {*AXIS_KINDS, *RULES, *KINDS, *NORMALISERS, *SOFTCAP_ORDERS}
+    words = fields(described) - free | {*AXIS_KINDS, *RULES, *KINDS, *NORMALISERS, *SOFTCAP_ORDERS, *PREDICTED}
     assert {word for word in words if f"`{word}`" not in page} == set()
 
 

@@ -59,6 +59,9 @@ def use(path: Path) -> None:
     trace = load_trace(path)
     trace.save(path.with_suffix(".again"))
     for stream in trace.parts:
+        if stream.predictions is not None:
+            stream.predictions.likeliest()
+            stream.predictions.likeliest(-1, layer=None if stream.predictions.lens is None else -1)
         for place, layer in enumerate(stream.layers):
             trace.weights(place, 0, stream.name)
             trace.scores(place, 0, stream.name)
@@ -199,6 +202,18 @@ def changed(described: Any, path: str, value: Any) -> Any:
         ("streams/0/layers/0/digest/counts/0", -1, "isn't a list of counts"),
         ("streams/0/layers/0/digest/thumbnails", "encoder.0.scores", "which can't be meant"),
         ("streams/0/layers/0/errors", [], "errors of layers 0 of streams 0 of its description is no JSON object"),
+        ("streams/0/predictions", [], "predictions of streams 0 of its description is no JSON object"),
+        ("streams/0/predictions/of", "weather", "of 'weather': they are of one of next token, token, class"),
+        ("streams/0/predictions/ids", ..., "ids of predictions of streams 0 of its description is missing"),
+        ("streams/0/predictions/texts", ["a"], "has numbers of what is predicted of shape"),
+        ("streams/0/predictions/choices", "encoder.predictions.lens", "has choices of shape"),
+        ("streams/0/predictions/choices", "axis/0/offsets", "has probabilities of shape"),
+        ("streams/0/predictions/choices", "vision.predictions.choices", "has probabilities of shape"),
+        ("streams/0/predictions/probabilities", "encoder.0.hidden", "has probabilities of shape"),
+        ("streams/0/predictions/lens", ..., "has half of a logit lens"),
+        ("streams/0/predictions/lens", "vision.predictions.lens", "has a logit lens of shape"),
+        ("streams/2/layers/0/q_before", "encoder.0.hidden", "has q_before of shape"),
+        ("streams/2/layers/0/k_before", "encoder.0.q", "has k_before of shape"),
         ("provenance", ..., "provenance of its description is missing"),
         ("provenance/model", ..., "model of provenance of its description is missing"),
         ("provenance/versions", {"torch": 2}, "isn't texts by name"),

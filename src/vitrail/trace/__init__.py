@@ -10,6 +10,7 @@ from vitrail.trace.layers import Digest, Errors, Layer
 from vitrail.trace.masks import Mask
 from vitrail.trace.model import Provenance, Stream, Trace
 from vitrail.trace.positions import Axis, named
+from vitrail.trace.predictions import Predictions
 from vitrail.trace.roles import label_heads
 from vitrail.trace.scores import SCORES, Places, score_heads
 from vitrail.trace.tables import head_scores
@@ -25,6 +26,7 @@ __all__ = [
     "Layer",
     "Mask",
     "Places",
+    "Predictions",
     "Provenance",
     "Stream",
     "Trace",

@@ -18,7 +18,7 @@ from vitrail.trace.recompute import row_blocks, weight_rows
 
 TOLERANCE = 1e-6
 """How far recomputed weights of a float32 model may be from its own."""
-_ROUNDED = ("q", "k", "v", "g", "vo", "hidden", "shipped")
+_ROUNDED = ("q", "k", "q_before", "k_before", "v", "g", "vo", "hidden", "shipped")
 
 
 def finish_layer(

@@ -55,6 +55,10 @@ class Layer:
     k: Float[np.ndarray, "hkv k d"]
     """Keys; with fewer heads than queries have, head i of h uses head i // (h / hkv)."""
     v: Float[np.ndarray, "hkv k dv"] | None = None
+    q_before: Float[np.ndarray, "h q d"] | None = None
+    """Queries before rotary positions."""
+    k_before: Float[np.ndarray, "hkv k d"] | None = None
+    """Keys before rotary positions."""
     scale: float | Float[np.ndarray, " h"] = 1.0
     """Factor of q kᵀ."""
     softcap: float | None = None
@@ -121,6 +125,8 @@ class Layer:
         dv = None if self.v is None or self.v.ndim != 3 else self.v.shape[2]
         require_shape(self.v, (hkv, k, dv), f"{where} has v")
         require_shape(self.g, (h, q, dv), f"{where} has g")
+        require_shape(self.q_before, (h, q, d), f"{where} has q_before")
+        require_shape(self.k_before, (hkv, k, d), f"{where} has k_before")
         require_shape(self.vo, (h, k), f"{where} has vo")
         require_shape(self.lse, (h, q), f"{where} has lse")
         require_shape(self.sinks, (h,), f"{where} has sinks")

@@ -29,6 +29,7 @@ from vitrail.errors import TraceError
 from vitrail.trace import recompute
 from vitrail.trace.layers import Layer
 from vitrail.trace.positions import Axis
+from vitrail.trace.predictions import Predictions
 from vitrail.trace.shapes import require_shape
 
 
@@ -45,6 +46,8 @@ class Stream:
     layers: tuple[Layer, ...]
     embedded: Float[np.ndarray, "q m"] | None = None
     """The residual stream as it enters the first layer's block."""
+    predictions: Predictions | None = None
+    """What the model says at each query, and what it would say after each layer."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,9 @@ class Trace:
                 layer.check(*self.layer_axes(layer, stream))
             first = stream.layers[0].size[0] if stream.layers else None
             require_shape(stream.embedded, (first, None), f"the stream {stream.name!r} has embeddings")
+            if stream.predictions is not None:
+                length = self.axis(stream.queries).length
+                stream.predictions.check(len(stream.layers), length, f"the stream {stream.name!r}")
 
     @property
     def streams(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from vitrail.trace.layers import Digest, Errors, Layer
 from vitrail.trace.masks import Mask
 from vitrail.trace.model import Provenance, Stream, Trace
 from vitrail.trace.positions import Axis, named
+from vitrail.trace.predictions import Predictions
 
 
 def read_trace(described: Fields) -> Trace:
@@ -71,6 +72,21 @@ def _stream(found: Fields) -> Stream:
         keys=found.needed("keys", found.text("keys")),
         layers=tuple(_layer(one) for one in found.objects("layers")),
         embedded=found.tensor("embedded"),
+        predictions=_predictions(found.object("predictions")),
+    )
+
+
+def _predictions(found: Fields | None) -> Predictions | None:
+    if found is None:
+        return None
+    return Predictions(
+        of=found.needed("of", found.text("of")),
+        texts=found.needed("texts", found.texts("texts")),
+        ids=found.needed("ids", found.tensor("ids", "i")),
+        choices=found.needed("choices", found.tensor("choices", "i")),
+        probabilities=found.needed("probabilities", found.tensor("probabilities")),
+        lens=found.tensor("lens", "i"),
+        lens_probabilities=found.tensor("lens_probabilities"),
     )
 
 
@@ -82,6 +98,8 @@ def _layer(found: Fields) -> Layer:
         q=found.needed("q", found.tensor("q")),
         k=found.needed("k", found.tensor("k")),
         v=found.tensor("v"),
+        q_before=found.tensor("q_before"),
+        k_before=found.tensor("k_before"),
         scale=found.needed("scale", scale),
         softcap=found.number("softcap"),
         softcap_order=cast(Any, found.text("softcap_order") or "before mask"),

@@ -12,6 +12,7 @@ from vitrail.trace.layers import Digest, Layer
 from vitrail.trace.masks import Mask
 from vitrail.trace.model import Stream, Trace
 from vitrail.trace.positions import Axis
+from vitrail.trace.predictions import Predictions
 
 Described = dict[str, Any]
 
@@ -104,12 +105,33 @@ def _axis(axis: Axis, place: int, tensors: Tensors) -> Described:
 def _stream(stream: Stream, tensors: Tensors) -> Described:
     embedded = tensors.add(f"{stream.name}.embedded", stream.embedded)
     layers = [_layer(layer, f"{stream.name}.{place}", tensors) for place, layer in enumerate(stream.layers)]
-    return _known(name=stream.name, queries=stream.queries, keys=stream.keys, embedded=embedded, layers=layers)
+    return _known(
+        name=stream.name,
+        queries=stream.queries,
+        keys=stream.keys,
+        embedded=embedded,
+        predictions=_predictions(stream.predictions, f"{stream.name}.predictions", tensors),
+        layers=layers,
+    )
+
+
+def _predictions(found: Predictions | None, label: str, tensors: Tensors) -> Described | None:
+    if found is None:
+        return None
+    first = {name: tensors.add(f"{label}.{name}", getattr(found, name), first=True) for name in _FIRST_PREDICTED}
+    lens = {name: tensors.add(f"{label}.{name}", getattr(found, name)) for name in ("lens", "lens_probabilities")}
+    return _known(of=found.of, texts=list(found.texts), **first, **lens)
+
+
+_FIRST_PREDICTED = ("ids", "choices", "probabilities")
 
 
 def _layer(layer: Layer, label: str, tensors: Tensors) -> Described:
     plain = {name: tensors.add(f"{label}.{name}", getattr(layer, name)) for name in ("q", "k", "v", "sinks")}
-    later = {name: tensors.add(f"{label}.{name}", getattr(layer, name)) for name in ("g", "vo", "hidden")}
+    later = {
+        name: tensors.add(f"{label}.{name}", getattr(layer, name))
+        for name in ("g", "vo", "hidden", "q_before", "k_before")
+    }
     scale = tensors.add(f"{label}.scale", layer.scale) if isinstance(layer.scale, np.ndarray) else float(layer.scale)
     return _known(
         name=layer.name,
