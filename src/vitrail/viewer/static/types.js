@@ -184,6 +184,30 @@
  * @property {Uint8Array} shownKeys flags
  * @property {{label: string, legend: string, signed: boolean}} quantity in words
  * @property {Picture | null} picture what patches were cut from
+ * @property {Record<string, Picture>} [pictures] all images of the trace: "reconstruction" is a masked autoencoder's
+ * @property {() => Promise<Look[]>} [every] all heads of this layer, whichever are chosen
+ * @property {() => Promise<Look>} [rollout] what of each position of the input has reached each after this layer
+ * @property {Ramp} ramp
+ */
+
+/**
+ * What a head is for (roles.js), and its colour.
+ * @typedef {Object} Named
+ * @property {string} role "unclear" for none
+ * @property {string} colour as CSS
+ * @property {number} score the share of attention that names it; NaN where nothing is known
+ * @property {number} uniform what uniform attention would have
+ * @property {string} evidence the figures, in words
+ */
+
+/**
+ * What the drawings of all heads of a stream get. They follow `layer` and `head` of the store by themselves.
+ * @typedef {Object} Overview
+ * @property {Store} store
+ * @property {Stream} stream
+ * @property {Axis} keys of the first layer: which drawing shows a head best
+ * @property {Named[][]} roles [layer][head]
+ * @property {(score: string) => string} scoreLabel a score's name, for people
  * @property {Ramp} ramp
  */
 
@@ -225,6 +249,16 @@
  * @property {string} caption
  * @property {string[]} columns
  * @property {(string | number)[][]} rows
+ */
+
+/**
+ * What Python tells the page when it is made.
+ * @typedef {Object} Config
+ * @property {string} title
+ * @property {{id: string, name: string, kind: "http" | "embedded" | "port", url?: string}[]} sources
+ * @property {boolean} [tour] a first visitor is met by the tour
+ * @property {{models: {id: string, name: string, kind: "text" | "image" | "seq2seq", pair: boolean}[], ablate: boolean} | null} live
+ * @property {(state: State) => void} [selected] told whenever the selection changes (notebook)
  */
 
 export {};

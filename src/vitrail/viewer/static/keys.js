@@ -1,0 +1,110 @@
+/**
+ * The keyboard: every action has a key, and `?` shows them.
+ * @module
+ */
+
+import { el } from "vitrail/dom.js";
+import { DRAWINGS } from "vitrail/toolbar.js";
+
+/** @typedef {import("vitrail/types.js").Store} Store */
+
+const KEYS = /** @type {[string, string][]} */ ([
+  ["[ and ]", "the layer before, the layer after"],
+  [", and .", "the head before, the head after"],
+  ["1 … 7", "Lines, Matrix, Text, Image, Arithmetic, Model, Atlas"],
+  ["arrows", "in the map: move between heads; in a drawing: ↑ ↓ the query, ← → the key"],
+  ["Enter", "in a drawing: keep the query and key that are pointed at, or let go"],
+  ["P", "pin the link: the map shows which heads make it"],
+  ["Space", "held: show the trace beside this one in its place"],
+  ["W", "words or tokens"],
+  ["T", "light or dark"],
+  ["Esc", "let go of everything"],
+  ["?", "these keys"],
+]);
+
+/**
+ * @param {Store} store
+ * @param {() => {trace: import("vitrail/trace.js").OpenTrace} | null} current
+ */
+export function keyboard(store, current) {
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    if (event.key === " " && store.get().other && !pressable(event.target)) {
+      event.preventDefault();
+      if (!event.repeat) store.set({ swapped: true });
+      return;
+    }
+    const trace = current()?.trace;
+    const patch = trace ? action(event.key, store.get(), trace) : null;
+    if (event.key === "?") help(store);
+    else if (patch) store.set(patch);
+    else return;
+    event.preventDefault();
+  });
+  document.addEventListener("keyup", (event) => {
+    if (event.key === " " && store.get().swapped) store.set({ swapped: false });
+  });
+  window.addEventListener("blur", () => store.set({ swapped: false }));
+}
+
+/**
+ * @param {string} key
+ * @param {import("vitrail/types.js").State} state
+ * @param {import("vitrail/trace.js").OpenTrace} trace
+ * @returns {Partial<import("vitrail/types.js").State> | null}
+ */
+function action(key, state, trace) {
+  const stream = trace.streams.find(({ name }) => name === state.stream) ?? trace.streams[0];
+  const layers = { "[": -1, "]": 1 }[key];
+  if (layers) return { layer: Math.min(stream.layers.length - 1, Math.max(0, state.layer + layers)) };
+  const heads = { ",": -1, ".": 1 }[key];
+  if (heads) {
+    const head = Math.min(stream.layers[state.layer].heads - 1, Math.max(0, state.head + heads));
+    return { head, heads: [head] };
+  }
+  const drawing = /** @type {import("vitrail/types.js").Drawing | undefined} */ (Object.keys(DRAWINGS)[Number(key) - 1]);
+  if (drawing) return { drawing };
+  switch (key) {
+    case "w":
+      return { words: !state.words, query: -1, key: -1, hover: null, pin: null };
+    case "t":
+      return { theme: document.documentElement.dataset.theme === "dark" ? "light" : "dark" };
+    case "p":
+      if (state.pin) return { pin: null };
+      return state.query >= 0 && state.key >= 0 ? { pin: [state.query, state.key] } : null;
+    case "Escape":
+      return { query: -1, key: -1, pin: null, hover: null };
+    default:
+      return null;
+  }
+}
+
+/** @param {EventTarget | null} target */
+function typing(target) {
+  return target instanceof HTMLElement && target.matches("input:not([type=checkbox]), textarea, select");
+}
+
+/** @param {EventTarget | null} target */
+function pressable(target) {
+  return target instanceof HTMLElement && target.matches("button, input, summary");
+}
+
+/** @param {Store} store */
+export function help(store) {
+  document.querySelector("dialog")?.remove();
+  const dialog = el(
+    "dialog",
+    { "aria-labelledby": "keys-title", onclose: () => dialog.remove() },
+    el("h2", { id: "keys-title" }, "Keys"),
+    el("table", {}, el("tbody", {}, ...KEYS.map(([key, what]) => el("tr", {}, el("td", {}, el("kbd", {}, key)), el("td", {}, what))))),
+    el(
+      "div",
+      { class: "row" },
+      el("button", { onclick: () => void navigator.clipboard?.writeText(location.href), title: "The address restores exactly this view" }, "Copy the address"),
+      el("button", { class: "go", onclick: () => dialog.close() }, "Close"),
+    ),
+  );
+  document.body.append(dialog);
+  dialog.showModal();
+  store.set({ hover: null });
+}
