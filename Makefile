@@ -3,7 +3,7 @@
 #   make demo        the main job on embedded data, offline: a picture and a table in runs/demo
 #   make test        all tests but the slow ones
 #   make test-slow   the slow ones
-#   make check       formatting, lint, types, import layers, file sizes
+#   make check       formatting, lint, types, import layers, file sizes; types of the page where npm is installed
 #   make bench       every comparison in bench/
 #   make docs        writes docs/cli.md from the commands' own help
 #   make clean       removes caches and builds; .venv and runs/ stay
@@ -15,7 +15,7 @@ BIN    := .venv/bin
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check bench docs clean format
+.PHONY: help demo test test-slow check check-page bench docs clean format
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -50,6 +50,16 @@ check: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/architecture
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory check-page; \
+		else echo "The page's types aren't checked: npm is missing (apt-get install npm)."; fi
+
+# The viewer's modules run as they are written; TypeScript only reads the types in their comments.
+check-page: node_modules/.package-lock.json
+	node_modules/.bin/tsc --noEmit
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --silent
+	@touch $@
 
 format: .venv/.dev
 	$(BIN)/ruff format .

@@ -55,9 +55,9 @@
  * @property {string} queryAxis name of the axis
  * @property {string} keyAxis name of the axis
  * @property {Digest | null} digest
- * @property {number} errorModel largest difference between the model's weights and those recomputed
- * @property {number} errorStored what rounding to what is stored adds
- * @property {Record<string, boolean>} has which of weights, g, v, vo, hidden this layer keeps
+ * @property {number | null} errorModel largest difference between the model's weights and those recomputed; null: not measured
+ * @property {number | null} errorStored what rounding to what is stored adds; null: not measured
+ * @property {Record<"weights" | "g" | "v" | "vo" | "hidden", boolean>} has what this layer keeps
  */
 
 /**
@@ -98,7 +98,8 @@
  * @property {Float32Array | null} v [keys valueWidth]
  * @property {Float32Array | null} g [queries valueWidth]: dL/d(the head's output)
  * @property {Float32Array | null} vo [keys]: norm of each value after the output projection
- * @property {Float64Array} lse [queries]
+ * @property {Float64Array} lse [queries]; NaN until it is needed where the trace hasn't it (kernel().lse computes it)
+ * @property {number | null} sink one more logit, which takes its share of the softmax and is no key
  * @property {Float32Array | null} weights [queries keys], where the model's own were shipped
  * @property {number} scale
  * @property {number | null} softcap
@@ -106,6 +107,23 @@
  * @property {{kind: "none" | "toeplitz" | "slopes" | "keys" | "dense", values: Float32Array}} bias of this head
  * @property {{rule: string, offset: number, before: number | null, after: number | null, length: number,
  *   queryBlocks: Int32Array | null, keyBlocks: Int32Array | null, bits: Uint8Array | null}} mask of this head
+ */
+
+/**
+ * A trace that was opened (trace.js). What can't be read or isn't there: a TraceError of one sentence.
+ * @typedef {Object} OpenTrace
+ * @property {string} name
+ * @property {number} bytes of the whole file
+ * @property {Provenance} provenance
+ * @property {Stream[]} streams
+ * @property {Map<string, Axis>} axes
+ * @property {string[]} images names
+ * @property {(name: string) => Stream} stream
+ * @property {(name: string) => Axis} axis
+ * @property {(stream: string, layer: number) => Layer} layer
+ * @property {(stream: string, layer: number, head: number) => Promise<Head>} head read when it is asked for; those that
+ *   are asked for in one moment are read together
+ * @property {(name: string) => Promise<Picture>} image
  */
 
 /** @typedef {"weight" | "score" | "gradient" | "weight-gradient" | "weight-value" | "difference"} Quantity */
@@ -120,6 +138,26 @@
  */
 
 /**
+ * Positions that correspond, in the order of both axes (align.js).
+ * @typedef {{first: Int32Array, second: Int32Array}} Alignment
+ */
+
+/**
+ * A matrix that is computed when it is asked for: of a head, between words, or one less another (kernel.js).
+ * @typedef {{of: "head", head: Head, quantity: Exclude<Quantity, "difference">}
+ *   | {of: "words", base: Matrix, queryStarts: Int32Array, keyStarts: Int32Array, summed: boolean}
+ *   | {of: "difference", first: Matrix, second: Matrix, queries: Int32Array, keys: Int32Array}} Matrix
+ */
+
+/**
+ * Who computes what needs many rows (worker.js). What was asked last comes first.
+ * @typedef {Object} Crew
+ * @property {(matrix: Matrix, asked: import("vitrail/jobs.js").Asked) => Promise<any>} run
+ * @property {() => void} drop what waits is forgotten, and never answered: for when the page shows something else
+ * @property {() => void} close
+ */
+
+/**
  * One head's matrix under one quantity, ready to be drawn. Positions may be words instead of tokens: drawings don't know.
  * @typedef {Object} Look
  * @property {string} name "3.5"
@@ -127,13 +165,16 @@
  * @property {number} queries
  * @property {number} keys
  * @property {boolean} signed values may be negative; 0 is no effect
- * @property {(query: number) => Float32Array} row at once: at most a few ms at 4,096 keys
+ * @property {(query: number) => Float32Array} row at once: at most a few ms at 4,096 keys. Where a query may not look, a
+ *   weight (and what is made of weights) is 0, a score or a gradient NaN; a difference is NaN where nothing corresponds
  * @property {(query: number, key: number) => number} entry
  * @property {(key: number) => Promise<Float32Array>} column
- * @property {(share: number, most: number) => Promise<Strongest>} strongest
+ * @property {(share: number, most: number, rows?: [number, number]) => Promise<Strongest>} strongest of all queries, or of
+ *   some, from rows[0] up to, not including, rows[1], which are counted from 0 in what comes: those on the screen cost little
  * @property {(rows: [number, number], columns: [number, number], cells: [number, number]) => Promise<Float32Array>} pooled
  *   a part of the matrix in so many cells [r c]: the value of largest magnitude in each; NaN where no query may look
  * @property {() => Promise<number>} largest the largest magnitude of a finite value
+ * @property {() => Promise<{rows: Float32Array, columns: Float32Array}>} sums of each query's row and of each key's column
  */
 
 /** @typedef {"lines" | "matrix" | "text" | "image" | "arithmetic" | "model" | "atlas"} Drawing */
@@ -207,7 +248,6 @@
  * @property {Stream} stream
  * @property {Axis} keys of the first layer: which drawing shows a head best
  * @property {Named[][]} roles [layer][head]
- * @property {(score: string) => string} scoreLabel a score's name, for people
  * @property {Ramp} ramp
  */
 
@@ -249,16 +289,6 @@
  * @property {string} caption
  * @property {string[]} columns
  * @property {(string | number)[][]} rows
- */
-
-/**
- * What Python tells the page when it is made.
- * @typedef {Object} Config
- * @property {string} title
- * @property {{id: string, name: string, kind: "http" | "embedded" | "port", url?: string}[]} sources
- * @property {boolean} [tour] a first visitor is met by the tour
- * @property {{models: {id: string, name: string, kind: "text" | "image" | "seq2seq", pair: boolean}[], ablate: boolean} | null} live
- * @property {(state: State) => void} [selected] told whenever the selection changes (notebook)
  */
 
 export {};
