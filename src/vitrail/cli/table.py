@@ -49,6 +49,7 @@ COMMANDS: tuple[Command, ...] = (
         "keep what every head attends to, of any run or Hugging Face model",
         "vitrail.cli.attend",
     ),
+    Command("view", "[RUN|TRACE|MODEL]... [TEXT]", "see every head in the browser", "vitrail.cli.view"),
     Command("faces embed", "RUN PHOTO...", "turn faces in photographs into vectors", "vitrail.cli.faces_embed"),
     Command("faces verify", "RUN PHOTO PHOTO", "are these two one person?", "vitrail.cli.faces_verify"),
     Command("faces enroll", "RUN NAME PHOTO...", "keep a person's faces in a gallery", "vitrail.cli.faces_enroll"),
