@@ -66,7 +66,7 @@ def align(first: Axis, second: Axis) -> Alignment:
 
 def compare_maps(
     first: Float[np.ndarray, "*h q k"],
-    second: Float[np.ndarray, "*h q k"],
+    second: Float[np.ndarray, "*h _q _k"],
     queries: tuple[Axis, Axis],
     keys: tuple[Axis, Axis],
 ) -> Comparison:
