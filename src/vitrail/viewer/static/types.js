@@ -239,6 +239,7 @@
  * @property {number} score the share of attention that names it; NaN where nothing is known
  * @property {number} uniform what uniform attention would have
  * @property {string} evidence the figures, in words
+ * @property {string} nearest of an unclear head: the role that its score is of, if any
  */
 
 /**

@@ -1,0 +1,240 @@
+/**
+ * What each head is for: the rule of vitrail/trace/roles.py on one trace, number for number, and a colour for each role.
+ *
+ * A role is a share of attention on one kind of key: at least half, and well above what uniform attention would give.
+ * @module
+ */
+
+import { css, oklch } from "vitrail/colour.js";
+
+/** @typedef {import("vitrail/types.js").Axis} Axis */
+/** @typedef {import("vitrail/types.js").Digest} Digest */
+/** @typedef {import("vitrail/types.js").Layer} Layer */
+/** @typedef {import("vitrail/types.js").Named} Named */
+/** @typedef {import("vitrail/types.js").Stream} Stream */
+
+/** The least share of attention that names a head. */
+export const SHARE = 0.5;
+/** How much of what uniform attention leaves to win must be won. */
+export const LIFT = 0.4;
+/** Fewer queries that a score was taken over name no head. */
+export const QUERIES = 8;
+/** Spread over this share of the keys that uniform attention is spread over. */
+export const BROAD = 0.9;
+export const UNCLEAR = "unclear";
+
+/** Roles of self-attention, the score of each, and where that attention goes. @type {Record<string, [string, string]>} */
+export const ROLES = {
+  "previous token": ["previous", "on the position before"],
+  "next token": ["next", "on the position after"],
+  "own token": ["self", "on its own position"],
+  "first token": ["first", "on the first position"],
+  separator: ["separator", "on tokens that the model added after the first"],
+  punctuation: ["punctuation", "on punctuation"],
+  "duplicate token": ["duplicate", "on earlier occurrences of the same token"],
+  induction: ["induction", "on what followed earlier occurrences of the same token"],
+};
+
+/** Roles of cross-attention. @type {Record<string, [string, string]>} */
+export const CROSS_ROLES = {
+  "first token": ROLES["first token"],
+  separator: ROLES.separator,
+  punctuation: ROLES.punctuation,
+  "same token": ["duplicate", "on the query's own token in what is read"],
+  copying: ["induction", "on what follows the query's own token in what is read"],
+  aligned: ["aligned", "along a line that rises with the queries"],
+};
+
+/**
+ * Lightness, chroma and hue of each role, in light and in dark. Searched for: under normal sight and without red, green
+ * or blue cones (Machado et al. 2009), any two of them stay at least 0.09 apart in OKLab. Roles that never meet share one.
+ * @type {Record<string, [[number, number, number], [number, number, number]]>}
+ */
+const COLOURS = {
+  "previous token": [[0.314, 0.167, 278], [0.627, 0.182, 259]],
+  "next token": [[0.547, 0.09, 209], [0.776, 0.146, 228]],
+  "own token": [[0.658, 0.151, 317], [0.529, 0.186, 317]],
+  "first token": [[0.669, 0.168, 53], [0.889, 0.177, 96]],
+  separator: [[0.454, 0.09, 103], [0.718, 0.124, 127]],
+  punctuation: [[0.309, 0.056, 82], [0.542, 0.146, 49]],
+  "duplicate token": [[0.395, 0.154, 359], [0.635, 0.189, 0]],
+  induction: [[0.548, 0.144, 12], [0.791, 0.112, 359]],
+  "other sentence": [[0.648, 0.137, 151], [0.892, 0.186, 156]],
+  broad: [[0.466, 0.152, 270], [0.907, 0.041, 257]],
+  [UNCLEAR]: [[0.76, 0.008, 270], [0.45, 0.012, 270]],
+};
+/** @type {Record<string, string>} */
+const ALIKE = { "same token": "duplicate token", copying: "induction", aligned: "previous token", local: "own token" };
+
+/**
+ * @param {string} role
+ * @param {"light" | "dark"} theme
+ */
+export function roleColour(role, theme) {
+  const [light, dark] = COLOURS[ALIKE[role] ?? role] ?? COLOURS[UNCLEAR];
+  return css(oklch(...(theme === "dark" ? dark : light)));
+}
+
+/**
+ * The role of every head of a stream, with its colour: [layer][head].
+ * @param {Stream} stream
+ * @param {Map<string, Axis>} axes
+ * @param {"light" | "dark"} theme
+ * @returns {Named[][]}
+ */
+export function rolesOf(stream, axes, theme) {
+  return stream.layers.map((layer) => {
+    const digest = digestOf(layer, axes);
+    return Array.from({ length: layer.heads }, (_, head) => {
+      const found = roleOf(digest, head);
+      return { ...found, colour: roleColour(found.role, theme) };
+    });
+  });
+}
+
+/**
+ * A layer's digest; of cross-attention over a text with one more score, "aligned", which its thumbnails tell.
+ * @param {Layer} layer
+ * @param {Map<string, Axis>} axes
+ * @returns {Digest | null}
+ */
+export function digestOf(layer, axes) {
+  const digest = layer.digest;
+  const across = layer.queryAxis !== layer.keyAxis && !axes.get(layer.keyAxis)?.grid;
+  if (!digest || !across || digest.names.includes("aligned")) return digest;
+  const { rows, columns } = digest.thumbnails;
+  const enough = Math.min(rows, columns) >= LEAST;
+  return {
+    ...digest,
+    names: [...digest.names, "aligned"],
+    scores: [...digest.scores, aligned(digest, layer.heads)],
+    uniform: [...digest.uniform, enough ? (2 * Math.floor(BAND * columns) + 1) / columns : null],
+    counts: [...digest.counts, enough ? layer.queries : 0],
+  };
+}
+
+/**
+ * The role with the largest lift, if it is one.
+ * @param {Digest | null} digest
+ * @param {number} head
+ * @returns {Omit<Named, "colour">}
+ */
+export function roleOf(digest, head) {
+  const nothing = { role: UNCLEAR, score: Number.NaN, uniform: Number.NaN, nearest: "" };
+  if (!digest) return { ...nothing, evidence: "this trace has no scores" };
+  /** @param {string} name */
+  const told = (name) => {
+    const at = digest.names.indexOf(name);
+    return at < 0
+      ? { value: Number.NaN, uniform: Number.NaN, count: 0 }
+      : { value: digest.scores[at][head], uniform: digest.uniform[at] ?? Number.NaN, count: digest.counts[at] };
+  };
+  // Only in self-attention is there an own position.
+  const roles = Object.entries(told("self").count ? ROLES : CROSS_ROLES).filter(([, [name]]) => name !== "aligned" || digest.names.includes(name));
+  const shares = roles.map(([role, [name, where]]) => ({ role, where, ...told(name) }));
+  const [there, back] = [told("A to B"), told("B to A")];
+  shares.push({
+    role: "other sentence",
+    where: "on the other sentence",
+    value: (there.value + back.value) / 2,
+    uniform: (there.uniform + back.uniform) / 2,
+    count: there.count + back.count,
+  });
+  const found = shares
+    .filter(({ value, uniform, count }) => count >= QUERIES && value > uniform)
+    .map(({ role, where, value, uniform, count }) => ({
+      role,
+      score: value,
+      uniform,
+      nearest: "",
+      evidence: `${percent(value)} ${where}, over ${count.toLocaleString("en-US")} queries; uniform attention has ${percent(uniform)}`,
+    }))
+    .sort((one, two) => lift(two) - lift(one));
+  const clear = found.find((share) => share.score >= SHARE && lift(share) >= LIFT);
+  if (clear) return clear;
+  const other = broad(told("broadness")) ?? local(told("pixels"));
+  if (other) return other;
+  if (!roles.some(([, [name]]) => told(name).count >= QUERIES)) return { ...nothing, evidence: "too little in the input to tell" };
+  if (!found.length) return { ...nothing, evidence: "no role gets more than uniform attention gives it" };
+  const { role, score, uniform, evidence } = found[0];
+  return { role: UNCLEAR, score, uniform, nearest: role, evidence: `the nearest is ${role}: ${evidence}` };
+}
+
+/** @param {{score: number, uniform: number}} share */
+function lift({ score, uniform }) {
+  return uniform < 1 ? (score - uniform) / (1 - uniform) : 0;
+}
+
+/** @param {{value: number, uniform: number}} told */
+function broad({ value, uniform }) {
+  if (!(uniform > QUERIES) || value < BROAD * uniform) return null;
+  const evidence = `spread as over ${fixed(value, 1)} keys, uniform attention as over ${fixed(uniform, 1)}`;
+  return { role: "broad", score: value / uniform, uniform: 1, nearest: "", evidence };
+}
+
+/** @param {{value: number, uniform: number}} told */
+function local({ value, uniform }) {
+  if (!(uniform > 0) || value > (1 - SHARE) * uniform) return null;
+  const evidence = `${fixed(value, 1)} px away on average, uniform attention ${fixed(uniform, 1)} px`;
+  return { role: "local", score: 1 - value / uniform, uniform: 0, nearest: "", evidence };
+}
+
+/** How far from the line counts as on it, as a share of the keys. */
+const BAND = 0.1;
+/** A line that passes fewer keys than this share of them stands still. */
+const RISE = 0.25;
+/** Through fewer queries, or over fewer keys, there is a line whatever a head does. */
+const LEAST = 8;
+
+/**
+ * The share of attention within a tenth of the keys of a rising line (vitrail/trace/alignment.py).
+ * @param {Digest} digest
+ * @param {number} heads
+ */
+function aligned({ thumbnails: { rows, columns, data } }, heads) {
+  const found = new Float32Array(heads);
+  if (Math.min(rows, columns) < LEAST) return found.fill(Number.NaN);
+  for (let head = 0; head < heads; head += 1) {
+    const mass = Float64Array.from(data.subarray(head * rows * columns, (head + 1) * rows * columns), (value) => (value / 255) ** 2);
+    const peaks = Array.from({ length: rows }, (_, row) => {
+      const line = mass.subarray(row * columns, (row + 1) * columns);
+      return line.indexOf(Math.max(...line));
+    });
+    const slopes = [];
+    for (let one = 0; one < rows; one += 1) for (let two = one + 1; two < rows; two += 1) slopes.push((peaks[two] - peaks[one]) / (two - one));
+    const slope = median(slopes);
+    if (slope * (rows - 1) < RISE * columns) continue;
+    const begin = median(peaks.map((peak, row) => peak - slope * row));
+    let [near, all] = [0, 0];
+    for (let at = 0; at < mass.length; at += 1) {
+      all += mass[at];
+      if (Math.abs((at % columns) - (slope * Math.floor(at / columns) + begin)) <= BAND * columns) near += mass[at];
+    }
+    found[head] = near / all;
+  }
+  return found;
+}
+
+/** @param {number[]} values */
+function median(values) {
+  const sorted = Float64Array.from(values).sort();
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** @param {number} share */
+function percent(share) {
+  return `${fixed(share * 100, 0)}%`;
+}
+
+/**
+ * As Python writes numbers: an exact half goes to the even digit, where toFixed goes up.
+ * @param {number} value
+ * @param {0 | 1} digits
+ */
+function fixed(value, digits) {
+  const half = digits ? Number.isInteger(value * 4) && Math.abs((value * 10) % 1) === 0.5 : Math.abs(value % 1) === 0.5;
+  if (!half) return value.toFixed(digits);
+  const scale = digits ? 10 : 1;
+  return ((2 * Math.round((value * scale) / 2)) / scale).toFixed(digits);
+}
