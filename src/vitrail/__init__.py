@@ -5,6 +5,7 @@
 >>> run = vt.load(summary.folder)  # run.embed(images), run.reconstruct(images)
 >>> trace = vt.attend("bert-base-uncased", "I wanted to have a party", "I bought a cake for it.")  # any model, any run
 >>> trace.save("party.safetensors")  # vt.load_trace reads it; vt.head_scores(trace) says what each of its heads does
+>>> vt.to_html(trace, "party.html")  # one file that shows every head, without a server; `vitrail view` serves the same
 >>> people = vt.Gallery("club", "runs/faces")  # people.enroll("Ada", photographs), people.identify(photograph)
 
 Nothing heavy is imported here: a public name is fetched when it is first used.
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from vitrail.recipes.galleries import open_gallery as Gallery
     from vitrail.recipes.opening import load
     from vitrail.trace import head_scores, load_trace
+    from vitrail.viewer.onefile import to_html
 
-__all__ = ["Gallery", "attend", "errors", "head_scores", "load", "load_trace", "train"]
+__all__ = ["Gallery", "attend", "errors", "head_scores", "load", "load_trace", "to_html", "train"]
 
 _HOMES = {
     "attend": ("vitrail.recipes.attend", "attend"),
@@ -30,6 +32,7 @@ _HOMES = {
     "head_scores": ("vitrail.trace.tables", "head_scores"),
     "load": ("vitrail.recipes.opening", "load"),
     "load_trace": ("vitrail.trace.file", "load_trace"),
+    "to_html": ("vitrail.viewer.onefile", "to_html"),
 }
 
 

@@ -147,10 +147,13 @@ def _policy(nonce: str, modules: Modules) -> Iterator[str]:
 
 
 def _style(nonce: str, modules: Modules) -> Iterator[str]:
-    if modules == "served":
-        yield '<link rel="stylesheet" href="/static/style.css">'
-    else:
-        yield f'<style nonce="{nonce}">\n{static_files()["style.css"].read_text(encoding="utf-8")}</style>'
+    """Sheets of the drawings after the page's own, which sets the colours."""
+    sheets = {name: path for name, path in static_files().items() if path.suffix == ".css"}
+    for name in sorted(sheets, key=lambda name: (name != "style.css", name)):
+        if modules == "served":
+            yield f'<link rel="stylesheet" href="/static/{name}">\n'
+        else:
+            yield f'<style nonce="{nonce}">\n{sheets[name].read_text(encoding="utf-8")}</style>\n'
 
 
 def _traces(entries: Sequence[Entry]) -> Iterator[str]:

@@ -1,0 +1,100 @@
+"""What the viewer's tests share: small traces, and a real browser that may ask nobody but the server under test.
+
+A test that asks for ``browse`` fails where the page wrote an error to its console, threw one, or asked another host for
+anything.
+"""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vitrail.trace import Trace
+from vitrail.viewer import page
+from vitrail.viewer.library import Library
+
+sys.path.append(str(Path(__file__).parent))
+from viewer_support import HOSTILE, STUB, Browse, host_of, made
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture
+def trace() -> Trace:
+    """A small trace."""
+    return made()
+
+
+@pytest.fixture
+def hostile() -> Trace:
+    """A trace whose tokens, text and model would do harm where somebody took them for more than text."""
+    return made(HOSTILE, name=HOSTILE[1])
+
+
+@pytest.fixture
+def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page with an app that only reads: what hosts do is told apart from what the app does."""
+    copy = tmp_path / "static"
+    shutil.copytree(page.STATIC, copy)
+    (copy / "app.js").write_text(STUB)
+    monkeypatch.setattr(page, "STATIC", copy)
+
+
+@pytest.fixture
+def library(trace: Trace, tmp_path: Path) -> Library:
+    """A library of one trace."""
+    found = Library()
+    found.add(trace.save(tmp_path / "small.safetensors"))
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """Debian's Chromium, headless; tests that need it are skipped where it or playwright is missing."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    if not CHROMIUM.exists():
+        pytest.skip(f"needs {CHROMIUM}: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def browse(browser: "Browser") -> Iterator[Browse]:
+    """Opens addresses; what pages asked of others and wrote as errors fails the test at its end."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, reduced_motion="reduce")
+    context.set_default_timeout(30_000)
+    asked: set[str] = set()
+    errors: list[str] = []
+    hosts: set[str] = set()
+    context.on("request", lambda request: asked.add(request.url))
+    context.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+
+    def open_page(url: str) -> "Page":
+        hosts.add(host_of(url))
+        opened = context.new_page()
+        opened.goto(url)
+        return opened
+
+    yield open_page
+    context.close()
+    foreign = {url for url in asked if url.startswith(("http", "ws")) and host_of(url) not in hosts}
+    assert foreign == set()
+    assert errors == []
