@@ -74,7 +74,8 @@ def test_each_role_is_found_with_its_evidence() -> None:
     )
     assert table["evidence"][7] == "spread as over 26.0 keys, uniform attention as over 26.0"
     assert table["score"][3] == pytest.approx(0.9 + 0.1 / 26, abs=0.01)
-    assert list(table.columns) == ["stream", "layer", "head", "role", "score", "uniform", "evidence"]
+    assert list(table.columns) == ["stream", "layer", "head", "role", "score", "uniform", "evidence", "nearest"]
+    assert not table["nearest"][:8].any()
 
 
 def test_a_short_input_names_no_head() -> None:

@@ -54,7 +54,7 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mappi
             f"the header of {path} would have {len(text):,} bytes, and {HEADER_LIMIT:,} are read: "
             "leave out the texts of tokens."
         )
-    with _written_beside(path) as file:
+    with written_beside(path) as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for tensor in tensors.values():
             file.write(np.ascontiguousarray(tensor).data)
@@ -149,7 +149,7 @@ def _counts(value: object) -> tuple[int, ...] | None:
 
 
 @contextlib.contextmanager
-def _written_beside(path: Path) -> Iterator[BinaryIO]:
+def written_beside(path: Path) -> Iterator[BinaryIO]:
     """A file that becomes ``path`` when the block ends well and vanishes when it doesn't."""
     part = path.with_name(path.name + ".part")
     try:

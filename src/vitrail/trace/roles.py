@@ -56,17 +56,19 @@ CROSS_ROLES = {
 class Role(NamedTuple):
     """What a head is for."""
 
-    name: str
+    role: str
     score: float
     """The share of attention; of "broad" and "local", how much so, from 0 to 1; NaN where nothing is known."""
     uniform: float
     """What uniform attention would have."""
     evidence: str
     """The figures, in words."""
+    nearest: str = ""
+    """Of an unclear head, the role that it is nearest to, if any; "score" and "uniform" are of this one."""
 
 
 def label_heads(traces: Trace | Sequence[Trace], seed: int = 0) -> "pd.DataFrame":
-    """A table with each head's role: stream, layer, head, role, score, uniform, evidence.
+    """A table with each head's role: stream, layer, head, role, score, uniform, evidence, nearest.
 
     Roles are those of ``ROLES`` (in cross-attention, of ``CROSS_ROLES``), "other sentence" (from A to B and from B to
     A), "broad", "local" and "unclear". Over several traces, the low end of the score's interval must be above what
@@ -83,7 +85,7 @@ def label_heads(traces: Trace | Sequence[Trace], seed: int = 0) -> "pd.DataFrame
 
     scores = gather_scores(traces, seed)
     rows = [(*head, *_role(scores, place)) for place, head in enumerate(scores.heads)]
-    return pd.DataFrame(rows, columns=["stream", "layer", "head", "role", "score", "uniform", "evidence"])
+    return pd.DataFrame(rows, columns=["stream", "layer", "head", *Role._fields])
 
 
 def _role(scores: HeadScores, head: int) -> Role:
@@ -100,7 +102,7 @@ def _role(scores: HeadScores, head: int) -> Role:
     if not shares:
         return Role(UNCLEAR, math.nan, math.nan, "no role gets more than uniform attention gives it")
     best = shares[0]
-    return Role(UNCLEAR, best.score, best.uniform, f"the nearest is {best.name}: {best.evidence}")
+    return Role(UNCLEAR, best.score, best.uniform, f"the nearest is {best.role}: {best.evidence}", best.role)
 
 
 def _shares(scores: HeadScores, head: int) -> list[Role]:
