@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+import transformers as hf
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor, nn
 
 from vitrail.nn.blocks import BlockConfig, EncoderBlock
@@ -81,3 +83,43 @@ def vitrail_models() -> dict[str, tuple[nn.Module, tuple[Any, ...], int]]:
     for model, _, _ in models.values():
         model.eval()
     return models
+
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS += ["the", "dog", "ran", "to", "a", "cat", "play", "##ing", "was", "i", "going", "park"]
+SMALL: dict[str, Any] = {
+    "vocab_size": 17,
+    "hidden_size": 12,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "intermediate_size": 19,
+    "max_position_embeddings": 23,
+    "initializer_range": 0.3,
+}
+
+
+def wordpiece() -> Any:
+    """A tokenizer of Hugging Face that knows seventeen words, as BERT writes them."""
+    tokenizer = Tokenizer(models.WordPiece({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    special = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
+    names = ["input_ids", "token_type_ids", "attention_mask"]
+    return hf.PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_input_names=names, **special)
+
+
+def bart() -> Any:
+    """An encoder-decoder that writes."""
+    torch.manual_seed(0)
+    sizes = {
+        f"{side}_{name}": size for side in ("encoder", "decoder") for name, size in (("layers", 2), ("ffn_dim", 19))
+    }
+    heads = {"encoder_attention_heads": 3, "decoder_attention_heads": 3}
+    tokens = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "decoder_start_token_id": 3}
+    config = hf.BartConfig(
+        vocab_size=17, d_model=12, max_position_embeddings=80, init_std=0.3, **sizes, **heads, **tokens
+    )
+    config.forced_eos_token_id = None
+    return hf.BartForConditionalGeneration(config).eval()

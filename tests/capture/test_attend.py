@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
-from capture_models import TimmLikeAttention, vitrail_models
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from capture_models import SMALL, TimmLikeAttention, bart, vitrail_models, wordpiece
 from torch import Tensor, nn
 
 from vitrail.capture import Wishes, attend, next_token, record_attention, trace_run
@@ -16,47 +15,10 @@ from vitrail.capture.pictures import patch_axis
 from vitrail.errors import ConfigError, DataError, ModelError
 from vitrail.trace import Trace, load_trace
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-WORDS += ["the", "dog", "ran", "to", "a", "cat", "play", "##ing", "was", "i", "going", "park"]
-SMALL: dict[str, Any] = {
-    "vocab_size": 17,
-    "hidden_size": 12,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 3,
-    "intermediate_size": 19,
-    "max_position_embeddings": 23,
-    "initializer_range": 0.3,
-}
-
-
-def wordpiece() -> Any:
-    tokenizer = Tokenizer(models.WordPiece({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    names = ["input_ids", "token_type_ids", "attention_mask"]
-    return hf.PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_input_names=names, **special)
-
 
 def bert() -> Any:
     torch.manual_seed(0)
     return hf.BertModel(hf.BertConfig(**SMALL)).eval()
-
-
-def bart() -> Any:
-    torch.manual_seed(0)
-    sizes = {
-        f"{side}_{name}": size for side in ("encoder", "decoder") for name, size in (("layers", 2), ("ffn_dim", 19))
-    }
-    heads = {"encoder_attention_heads": 3, "decoder_attention_heads": 3}
-    tokens = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "decoder_start_token_id": 3}
-    config = hf.BartConfig(
-        vocab_size=17, d_model=12, max_position_embeddings=80, init_std=0.3, **sizes, **heads, **tokens
-    )
-    config.forced_eos_token_id = None
-    return hf.BartForConditionalGeneration(config).eval()
 
 
 def same_as_the_model(trace: Trace, model: nn.Module, inputs: dict[str, Tensor]) -> None:

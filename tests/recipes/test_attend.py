@@ -1,5 +1,6 @@
 """Traces of our own runs: every stream, what its positions are, weights as the model used them; and what stops it."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,15 @@ from PIL import Image
 from transformers import BertConfig, BertForMaskedLM
 
 import vitrail as vt
+from vitrail.capture import Wishes
 from vitrail.errors import ConfigError, DataError, ModelError
 from vitrail.recipes import summarizer
 from vitrail.recipes.attend import AttendRecipe, attend, run
+from vitrail.recipes.language_runs import LanguageRun
 from vitrail.recipes.opening import load
 from vitrail.recipes.summarizer import SummarizerRecipe
+from vitrail.text.language import LanguageConfig, LanguageModel
+from vitrail.text.tokens import train_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +97,64 @@ def test_images(images_runs: dict[str, Path], tmp_path: Path) -> None:
     other = attend(images_runs["mae"], image=picture, seed=6).tokens("encoder")
     assert other.places is not None
     assert other.places.tolist() != seen.places.tolist()
+
+
+def test_gradients_predictions_and_effects_of_runs(texts: Path, images_runs: dict[str, Path], tmp_path: Path) -> None:
+    wishes = Wishes(predictions=True, ablation="zero")
+    trace = attend(texts, "A river, said 7 times.", target="About river.", gradient="next@1:river", wishes=wishes)
+    named = trace.provenance.target or ""  # by the first token of the word
+    assert re.fullmatch("log-probability of ' r?i?v?e?r?' after position 1", named)
+    assert trace.provenance.notes["ablation"] == f"zero: change of the {named}"
+    goal = trace.stream("decoder")
+    assert goal.predictions is not None
+    assert goal.predictions.of == "next token"
+    assert goal.predictions.lens is not None
+    assert goal.predictions.lens.shape == (2, trace.tokens("decoder").length, 5)
+    assert [part.predictions for part in trace.parts if part.name != "decoder"] == [None, None]
+    for part in trace.parts:
+        for layer in part.layers:
+            assert layer.g is not None
+            assert layer.digest is not None
+            assert np.isfinite(layer.digest.scores["ablation"]).all()
+    assert not trace.layer(0, "decoder").g[:, 2:].any(), "what comes after position 1 has no part in it"
+    picture = tmp_path / "three.png"
+    Image.fromarray(np.arange(121, dtype=np.uint8).reshape(11, 11)).save(picture)
+    seen = attend(images_runs["vit"], image=picture, gradient="class:3", wishes=wishes)
+    assert seen.provenance.target == "logit of class 3 (3)"
+    (said,) = [part.predictions for part in seen.parts]
+    assert said is not None
+    assert (said.of, said.choices.shape, said.lens.shape) == ("class", (1, 5), (1, 1, 5))
+    hidden = attend(images_runs["mae"], image=picture, gradient="loss", wishes=wishes)
+    assert hidden.provenance.target == "mean squared error of hidden patches"
+    assert hidden.provenance.notes["ablation"] == "zero: change of the mean squared error of hidden patches"
+    assert hidden.provenance.notes["predictions"].startswith("none: MaskedAutoencoder says nothing")
+    assert all(np.abs(layer.g).max() > 0 for part in hidden.parts for layer in part.layers)
+
+
+@pytest.mark.parametrize("objective", ["causal", "masked"])
+def test_language_models_read_as_they_write(objective: str, tmp_path: Path) -> None:
+    config = LanguageConfig(320, dim=12, layers=2, heads=3, hidden=17, max_length=53, causal=objective == "causal")
+    tokens = train_tokenizer(["the river runs by the hill " * 3], 320, mask=objective == "masked")
+    model = LanguageModel(config).eval()
+    opened = LanguageRun(tmp_path, model, tokens, 53, None, {})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("vitrail.recipes.attend_runs.load", lambda folder: opened)
+        (tmp_path / "config.json").write_text('{"kind": "lm"}')
+        text, asked = ("the river", "next:hill") if objective == "causal" else ("the <mask> runs", "masked:river")
+        trace = attend(tmp_path, text, gradient=asked, wishes=Wishes(predictions=True))
+    texts, found = trace.tokens().texts, trace.parts[0].predictions
+    assert texts is not None
+    assert texts[0] == "</s>"
+    assert found is not None
+    if objective == "causal":
+        assert trace.provenance.target == "log-probability of ' hill' after the last position"
+        assert found.of == "next token"
+    else:
+        place = texts.index("<mask>")
+        assert trace.provenance.target == f"log-probability of ' river' at position {place}"
+        assert found.of == "token"
+        (expected,) = opened.fill_in(text)
+        assert [chance for _, chance in found.likeliest(place)] == pytest.approx([chance for _, chance in expected])
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,15 @@ from typing import Any
 from torch import nn
 
 from vitrail.capture import huggingface
+from vitrail.capture.asking import target_of
 from vitrail.capture.gradients import Target
 from vitrail.capture.pictures import IMAGE, seen_image
+from vitrail.capture.predicting import vocabulary_of
 from vitrail.capture.reading import read, write, writes
 from vitrail.capture.tokens import Tokenizer
-from vitrail.capture.tracing import Wishes, describe, trace_run
+from vitrail.capture.tracing import describe, trace_run
 from vitrail.capture.twins import Drawn, untrained_twin
+from vitrail.capture.wishes import Wishes
 from vitrail.errors import ConfigError, DataError
 from vitrail.trace import Trace
 
@@ -31,7 +34,7 @@ def attend(
     target: str | None = None,
     image: Any = None,
     processor: Any = None,
-    gradient: Target | None = None,
+    gradient: Target | str | None = None,
     causal: bool | None = None,
     untrained: Drawn | None = None,
     seed: int = 0,
@@ -47,7 +50,7 @@ def attend(
         target: of an encoder-decoder: what it is made to write; None lets it write and then traces that.
         image: what is seen: a path, a picture of Pillow, an array, or a tensor [c H W] as the model reads it.
         processor: makes numbers of an image.
-        gradient: what gradients are of (``vitrail.capture.gradients``).
+        gradient: what gradients are of (``vitrail.capture.gradients``), or a word for it (``vitrail.capture.asking``).
         causal: switch looking ahead off (True) or on (False), where the model's config has that switch.
         untrained: "library" or "pytorch": the same model with random weights (``untrained``).
         seed: of random weights, and of patches that a masked autoencoder hides.
@@ -75,6 +78,9 @@ def attend(
             write(module, tokenizer, target, reading)
         elif target is not None:
             raise ConfigError(f"{type(module).__name__} writes no target; leave it out, or give an encoder-decoder")
+        vocabulary = vocabulary_of(module, tokenizer)
+        if isinstance(gradient, str):
+            gradient = target_of(gradient, vocabulary, reading.tokens)
         about = describe(
             module,
             **({"model": name} if name else {}),
@@ -93,6 +99,7 @@ def attend(
                 images=pictures,
                 streams=huggingface.stream_namer(module),
                 target=gradient,
+                vocabulary=vocabulary,
                 wishes=wishes,
             )
         except (ValueError, IndexError) as error:

@@ -81,7 +81,7 @@ def logits_of(output: Any) -> Tensor:
         if isinstance(found, Tensor):
             return found
     raise ModelError(
-        f"{type(output).__name__} holds no logits to take gradients of; give a model with a head, or your own target"
+        f"{type(output).__name__} holds no logits of tokens or classes; give a model with a head, or your own target"
     )
 
 

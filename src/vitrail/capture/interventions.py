@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vitrail.capture.call import Call, Record
-from vitrail.capture.gradients import Target
+from vitrail.capture.gradients import Target, logits_of
 from vitrail.capture.recorder import record_attention
 from vitrail.capture.tracking import Edit
 from vitrail.errors import ConfigError
@@ -112,6 +112,23 @@ def effect(module: nn.Module, run: Callable[[], Any], target: Target, edit: Edit
     with torch.no_grad():
         before = float(target(run()))
     return float(target(run_edited(module, run, edit))) - before
+
+
+def divergence_from(output: Any) -> Target:
+    """How far a model's distribution over tokens or classes moves from that of this output.
+
+    The Kullback-Leibler divergence of the new one from the old one in nats, the mean over positions.
+
+    Raises:
+        ModelError: the output has no logits.
+    """
+    before = logits_of(output)[0].detach().float().log_softmax(-1)
+
+    def number(changed: Any) -> Tensor:
+        after = logits_of(changed)[0].float().log_softmax(-1)
+        return (before.exp() * (before - after)).sum(-1).mean()
+
+    return Target("divergence of the output, in nats, mean over positions", number)
 
 
 def head_effects(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vitrail.capture.pictures import patch_axis, pixel_tensor
 from vitrail.capture.tokens import Tokenizer, of_ids, tokenized
-from vitrail.capture.tracing import Side, plain_axes
+from vitrail.capture.wishes import Side, plain_axes
 from vitrail.errors import DataError, ModelError
 from vitrail.trace import Axis
 
@@ -32,6 +32,12 @@ class Reading:
     visible: np.ndarray | None = None
     """Of a masked autoencoder: the patches that its encoder sees."""
     hidden: np.ndarray | None = None
+
+    @property
+    def tokens(self) -> list[int]:
+        """What is predicted at each position is after or at these: the target's, or the source's."""
+        axis = self.target or self.source
+        return [] if axis is None or axis.ids is None else [int(token) for token in axis.ids]
 
     def __call__(self, stream: str, side: Side, length: int) -> Axis:
         """The axis of a stream: what fits by name and length, or positions of which only the number is known."""

@@ -1,7 +1,7 @@
 """The residual stream: what enters a stack of blocks and what leaves each of them.
 
 The block of an attention is the element of a list that it stands in: ``encoder.layer.3`` of
-``encoder.layer.3.attention.self``.
+``encoder.layer.3.attention.self``. One block may be called several times: ALBERT has one for all its layers.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,10 +16,15 @@ from torch import Tensor, nn
 
 @dataclass
 class Residuals:
-    """Of each block, what went in and what came out [n m], by the block's path."""
+    """Of each block, what went in at first and what came out each time [n m], by the block's path."""
 
     entered: dict[str, np.ndarray] = field(default_factory=dict)
-    left: dict[str, np.ndarray] = field(default_factory=dict)
+    left: dict[str, list[np.ndarray]] = field(default_factory=dict)
+
+    def after(self, block: str | None, call: str) -> np.ndarray | None:
+        """What left a block when the attention of this name was called in it."""
+        states = self.left.get(block or "", [])
+        return states[min(int(call.partition("@")[2] or 1), len(states)) - 1] if states else None
 
 
 def block_of(root: nn.Module, path: str) -> str | None:
@@ -53,7 +58,7 @@ def residuals(root: nn.Module) -> Iterator[Residuals]:
         def hook(module: nn.Module, args: object, output: Any) -> None:
             x = next((x for x in (output if isinstance(output, tuple) else (output,)) if _is_stream(x)), None)
             if x is not None:
-                found.left[name] = _array(x)
+                found.left.setdefault(name, []).append(_array(x))
 
         return hook
 
@@ -68,6 +73,28 @@ def residuals(root: nn.Module) -> Iterator[Residuals]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def left_as(block: nn.Module, states: Tensor, call: int) -> Iterator[None]:
+    """While open, a block's call of this number (from 1) leaves these states [b n m] behind, whatever it computed."""
+    calls = 0
+
+    def hook(module: nn.Module, args: object, output: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls != call:
+            return None
+        if isinstance(output, Tensor):
+            return states.to(output)
+        place = next(place for place, x in enumerate(output) if _is_stream(x))
+        return (*output[:place], states.to(output[place]), *output[place + 1 :])
+
+    handle = block.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _is_stream(x: object) -> bool:

@@ -81,6 +81,12 @@ def _numbered(words: Sequence[int | None], segments: np.ndarray) -> np.ndarray:
     return found
 
 
+def ids_of(tokenizer: Any, word: str) -> list[int]:
+    """The tokens of a word inside a text, as few as there can be: with the space before it where that is one."""
+    ways = [list(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in (f" {word}", word)]
+    return min((ids for ids in ways if ids), key=len, default=[])
+
+
 def read_tokens(tokenizer: Any, ids: Sequence[int]) -> list[str]:
     """Tokens as people read them: a leading space is a space, not ``Ġ`` or ``▁``; pieces of characters stay codes."""
     return [

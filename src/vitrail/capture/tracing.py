@@ -5,63 +5,32 @@ what positions are. A layer's weights are let go as soon as it has been taken in
 time; only gradients need all.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vitrail.capture.call import Call
 from vitrail.capture.comparing import output_difference, sampled
-from vitrail.capture.layers import joined, layer_of, tolerance_of, weights_array
-from vitrail.capture.projections import output_matrix, projected_norms
+from vitrail.capture.gradients import Target, output_gradients
+from vitrail.capture.interventions import divergence_from, head_effects
+from vitrail.capture.keeping import Keeping
+from vitrail.capture.predicting import Vocabulary, predict
 from vitrail.capture.recorder import record_attention
-from vitrail.capture.residual import Residuals, block_of, residuals
+from vitrail.capture.residual import Residuals, residuals
+from vitrail.capture.rotation import projections
 from vitrail.capture.streams import stream_of
+from vitrail.capture.wishes import Axes, Wishes, plain_axes
 from vitrail.errors import ModelError
-from vitrail.trace import Axis, Layer, Provenance, Stream, Trace, finish_layer, named
-from vitrail.trace.finishing import TOLERANCE
-
-Side = Literal["queries", "keys"]
+from vitrail.trace import Provenance, Stream, Trace, named
 
 APART, APART_IN_HALF = 1e-3, 0.1
 """A difference of outputs, relative to the largest number, that rounding doesn't explain."""
-
-
-@runtime_checkable
-class Axes(Protocol):
-    """What positions are: tokens of which text, patches of which image."""
-
-    def __call__(self, stream: str, side: Side, length: int) -> Axis:
-        """The axis of a stream's queries or keys, of which there are ``length``."""
-        ...
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What a trace shall hold beside queries, keys and weights."""
-
-    values: bool = True
-    """Values, and how much each weighs after the output projection."""
-    hidden: bool = False
-    """The residual stream after each block, and before the first."""
-    half: bool = False
-    """Numbers in float16, half as long, with the error that this makes."""
-    tolerance: float = TOLERANCE
-    """Weights that recompute to within this aren't shipped."""
-    check: bool = True
-    """Run the model once more as it is and compare: capturing may take the explicit path in place of a fused one."""
-    partial: bool = False
-    """Leave out what can't be captured, and name it in the notes, instead of refusing the model."""
-
-
-def plain_axes(stream: str, side: Side, length: int) -> Axis:
-    """Positions of which nothing is known but their number."""
-    return Axis(f"{stream} {side} {length}", "latents", length)
 
 
 def trace_run(
@@ -72,7 +41,9 @@ def trace_run(
     provenance: Provenance | None = None,
     images: Mapping[str, np.ndarray] | None = None,
     streams: Callable[[Call], str] = stream_of,
-    target: Callable[[Any], Tensor] | None = None,
+    target: Target | None = None,
+    measure: Target | None = None,
+    vocabulary: Vocabulary | None = None,
     wishes: Wishes | None = None,
 ) -> Trace:
     """Run a module on one example and keep what its attention did.
@@ -85,22 +56,24 @@ def trace_run(
         images: what patches were cut from, uint8 [H W 3].
         streams: which stream a call belongs to.
         target: from what ``run`` gives to the number that gradients are of.
+        measure: the number whose change is a head's effect, where effects are wished for: that of gradients unless
+            given, and where there is none either, how far the output's distribution moves.
+        vocabulary: what the output counts, for predictions.
         wishes: what else to keep.
 
     Raises:
         ModelError: no attention was heard, or some of it can't be captured.
     """
-    from vitrail.capture.gradients import output_gradients
-
     wishes = wishes or Wishes()
-    keeping = _Keeping(module, axes, streams, wishes)
     plain, drawn = None, torch.get_rng_state()
     if wishes.check:
         with torch.no_grad():
             plain = sampled(run())
         torch.set_rng_state(drawn)  # what is drawn while recording is the same
     with ExitStack() as stack:
-        stream = stack.enter_context(residuals(module)) if wishes.hidden else Residuals()
+        stream = stack.enter_context(residuals(module)) if wishes.hidden or wishes.predictions else Residuals()
+        projected = stack.enter_context(projections(module)) if wishes.before_rotation else {}
+        keeping = Keeping(module, axes, streams, wishes, projected)
         if target is None:
             stack.enter_context(torch.no_grad())
             with record_attention(module, each=keeping.take) as record:
@@ -126,71 +99,42 @@ def trace_run(
                 "partial=True"
             )
         about = replace(about, notes={**about.notes, "output difference": f"{apart:.1e}"})
-    return Trace(named(keeping.axes.values()), keeping.parts(stream), about, dict(images or {}))
+    parts, notes = keeping.parts(stream), dict(about.notes)
+    if wishes.predictions:
+        try:
+            parts = predict(module, run, output, parts, stream, vocabulary)
+        except ModelError as error:
+            notes["predictions"] = f"none: {error}"
+    if wishes.ablation is not None:
+        measure = measure or target
+        number = measure or divergence_from(output)
+        parts = _with_scores(parts, "ablation", head_effects(module, run, number, wishes.ablation))
+        notes["ablation"] = f"{wishes.ablation}: {'' if measure is None else 'change of the '}{number.name}"
+    return Trace(named(keeping.axes.values()), parts, replace(about, notes=notes), dict(images or {}))
 
 
-class _Keeping:
-    """Turns calls into layers as they come, and sorts them into streams."""
-
-    def __init__(self, module: nn.Module, axes: Axes, streams: Callable[[Call], str], wishes: Wishes) -> None:
-        self.module, self.make_axis, self.stream_of, self.wishes = module, axes, streams, wishes
-        self.axes: dict[str, Axis] = {}
-        self.streams: dict[str, list[Layer]] = {}
-        self.refused: dict[str, str] = {}
-
-    def take(self, call: Call, g: Tensor | None = None) -> None:
-        if not call.complete:
-            self.refused[call.name] = "its weights alone could be recorded, without queries and keys"
-            return
-        name = self.stream_of(call)
-        whole = joined(call)
-        layer = layer_of(whole, values=self.wishes.values)
-        queries, keys = (self._axis(name, side, length) for side, length in zip(_SIDES, layer.size, strict=True))
-        if g is not None:
-            g = g.transpose(0, 1).flatten(1, 2)[None] if whole is not call else g
-            layer = replace(layer, g=g[0].detach().to("cpu", torch.float32).numpy())
-        layer = replace(layer, queries=queries.name, keys=keys.name, vo=self._norms(whole))
-        weights, tolerance = weights_array(whole), tolerance_of(call, self.wishes.tolerance)
-        layer = finish_layer(layer, queries, keys, weights, half=self.wishes.half, tolerance=tolerance)
-        self.streams.setdefault(name, []).append(layer)
-
-    def _axis(self, stream: str, side: Side, length: int) -> Axis:
-        axis = self.make_axis(stream, side, length)
-        return self.axes.setdefault(axis.name, axis)
-
-    def _norms(self, call: Call) -> np.ndarray | None:
-        if not self.wishes.values or call.v is None:
-            return None
-        heads = call.weights.shape[1]
-        matrix = output_matrix(self.module, call.layer, heads * call.v.shape[-1])
-        return None if matrix is None else projected_norms(call.v[0], matrix, heads)
-
-    def parts(self, stream: Residuals) -> tuple[Stream, ...]:
-        """The streams, with the hidden states that belong to their layers."""
-        return tuple(self._part(name, layers, stream) for name, layers in self.streams.items())
-
-    def _part(self, name: str, layers: list[Layer], stream: Residuals) -> Stream:
-        queries, keys = layers[0].queries, layers[0].keys
-        blocks = [block_of(self.module, layer.name.partition("@")[0]) for layer in layers]
-        kept = [
-            replace(
-                layer,
-                queries=None if layer.queries == queries else layer.queries,
-                keys=None if layer.keys == keys else layer.keys,
-                hidden=_fitting(stream.left.get(block or ""), layer),
-            )
-            for layer, block in zip(layers, blocks, strict=True)
-        ]
-        embedded = _fitting(stream.entered.get(blocks[0] or ""), layers[0])
-        return Stream(name, queries or "", keys or "", tuple(kept), embedded)
-
-
-_SIDES: tuple[Side, Side] = ("queries", "keys")
-
-
-def _fitting(hidden: np.ndarray | None, layer: Layer) -> np.ndarray | None:
-    """Hidden states where there is one for each query (windows have them in another order)."""
-    return hidden if hidden is not None and len(hidden) == layer.size[0] else None
+def _with_scores(parts: Sequence[Stream], name: str, scores: Mapping[str, np.ndarray]) -> tuple[Stream, ...]:
+    """The streams with one more score of every head in their digests; uniform attention has none."""
+    return tuple(
+        replace(
+            part,
+            layers=tuple(
+                replace(
+                    layer,
+                    digest=replace(
+                        layer.digest,
+                        scores={**layer.digest.scores, name: scores[layer.name].astype(np.float32)},
+                        uniform={**layer.digest.uniform, name: float("nan")},
+                        counts={**layer.digest.counts, name: layer.size[0]},
+                    ),
+                )
+                if layer.digest is not None and layer.name in scores
+                else layer
+                for layer in part.layers
+            ),
+        )
+        for part in parts
+    )
 
 
 def _refusal(module: nn.Module, refused: Mapping[str, str]) -> str:
