@@ -41,13 +41,13 @@ class TorchEngine:
     """Our own decoding (``decode``), on the device that the model is on.
 
     Args:
-        model: in evaluation mode; it is left as it is.
+        model: in evaluation mode; it is left as it is, and what it learns later isn't known here.
         precision: "bf16" computes with a rounded copy of the weights: several times as fast where the processor
             multiplies bf16 natively; some texts differ.
     """
 
     def __init__(self, model: Transformer, precision: Precision = "float32") -> None:
-        self._model = model if precision == "float32" else copy.deepcopy(model).to(torch.bfloat16)
+        self._model = model.for_writing() if precision == "float32" else copy.deepcopy(model).to(torch.bfloat16)
 
     def prepare(self, options: Decoding, *, seed: int = 0, hear: Hear | None = None) -> Write:
         """See ``Engine``; all options are followed."""

@@ -15,6 +15,7 @@ output          tied, with a bias                  tied, with a bias that stays 
 Where we differ from Vaswani et al.: positions are learned, embeddings aren't scaled unless asked.
 """
 
+import copy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +28,7 @@ from vitrail.errors import ConfigError
 from vitrail.nn.blocks import Activation, BlockConfig, DecoderBlock, EncoderBlock, Norm, make_norm
 from vitrail.nn.cache import GrowingKeyValues, KeyValues
 from vitrail.nn.dropout import drop
+from vitrail.nn.few_rows import FewRowsLinear, for_few_rows
 from vitrail.nn.relative import RelativeBias
 
 
@@ -158,20 +160,20 @@ class DecoderState:
 
     Attributes:
         memory: of each layer, of the source.
-        memory_mask: bool ``[b 1 1 s]``, True = a token of the source.
+        memory_mask: bool ``[b 1 1 s]``, True = a token of the source; None if all are.
         layers: of each layer, of all tokens written.
         places: int64 ``[k]``, the positions of the tokens written.
     """
 
-    def __init__(self, memory: list[KeyValues], memory_mask: Bool[Tensor, "b 1 1 s"]) -> None:
+    def __init__(self, memory: list[KeyValues], memory_mask: Bool[Tensor, "b 1 1 s"] | None) -> None:
         self.memory, self.memory_mask = memory, memory_mask
         self.layers = [GrowingKeyValues() for _ in memory]
-        self.places = torch.empty(0, dtype=torch.int64, device=memory_mask.device)
+        self.places = torch.empty(0, dtype=torch.int64, device=memory[0].keys.device)
 
     def take(self, rows: Int64[Tensor, " b"]) -> None:
         """Go on with some of the sources only, in this order."""
         self.memory = [layer.take(rows) for layer in self.memory]
-        self.memory_mask = self.memory_mask[rows]
+        self.memory_mask = None if self.memory_mask is None else self.memory_mask[rows]
         for layer in self.layers:
             layer.take(rows)
 
@@ -193,7 +195,9 @@ class Transformer(nn.Module):
         self.decoder = nn.ModuleList(DecoderBlock(config.block) for _ in range(config.decoder_layers))
         self.encoder_norm = _final_norm(config)
         self.decoder_norm = _final_norm(config)
-        self.output = None if config.tied else nn.Linear(config.dim, config.vocabulary, bias=False)
+        self.output: nn.Module | None = None
+        if not config.tied:
+            self.output = nn.Linear(config.dim, config.vocabulary, bias=False)
         self.output_bias = nn.Parameter(torch.zeros(config.vocabulary)) if config.output_bias else None
         initialise(self)
 
@@ -210,17 +214,18 @@ class Transformer(nn.Module):
         mask = source != self.config.pad if source_mask is None else source_mask
         return self.logits(self.decode(target, self.encode(source, mask), mask))
 
-    def encode(self, source: Int64[Tensor, "b s"], mask: Bool[Tensor, "b s"]) -> Float[Tensor, "b s d"]:
-        """The source as its last block leaves it; ``mask``: True = a token.
+    def encode(self, source: Int64[Tensor, "b s"], mask: Bool[Tensor, "b s"] | None) -> Float[Tensor, "b s d"]:
+        """The source as its last block leaves it; ``mask``: True = a token, None = all are.
 
         Raises:
             ConfigError: a source longer than the learned positions.
         """
         places = self._places(0, source.shape[1], source.device)
         x = self.encoder_entry(self.embedding(source), places)
-        seen: Tensor = mask[:, None, None, :]
+        seen = None if mask is None else mask[:, None, None, :]
         if self.encoder_bias is not None:
-            seen = self.encoder_bias(places, places).to(x.dtype).masked_fill(~seen, float("-inf"))
+            bias = self.encoder_bias(places, places).to(x.dtype)
+            seen = bias if seen is None else bias.masked_fill(~seen, float("-inf"))
         for block in self.encoder:
             x = block(x, mask=seen)
         encoded: Tensor = self.encoder_norm(x)
@@ -242,13 +247,17 @@ class Transformer(nn.Module):
         """Logits over the vocabulary from what ``decode`` gives."""
         if self.config.scale_output:
             x = x * self.config.dim**-0.5
-        return F.linear(x, self.embedding.weight if self.output is None else self.output.weight, self.output_bias)
+        if self.output is None:
+            return F.linear(x, self.embedding.weight, self.output_bias)
+        logits: Tensor = self.output(x)
+        return logits if self.output_bias is None else logits + self.output_bias
 
     def begin(self, source: Int64[Tensor, "b s"], mask: Bool[Tensor, "b s"]) -> DecoderState:
         """Read a source, to write about it token by token (``step``); ``mask``: True = a token."""
-        memory = self.encode(source, mask)
-        projected = [block.cross_attention.project(memory).for_few_queries() for block in self._decoder_blocks()]
-        return DecoderState(projected, mask[:, None, None, :])
+        some = None if mask.all() else mask  # without a mask, attention takes fewer steps
+        memory = self.encode(source, some)
+        layers = [block.cross_attention.project(memory).for_few_queries() for block in self._decoder_blocks()]
+        return DecoderState(layers, None if some is None else some[:, None, None, :])
 
     def step(
         self, tokens: Int64[Tensor, "b w"], state: DecoderState, seen: Bool[Tensor, "b w k"], place: int
@@ -274,6 +283,22 @@ class Transformer(nn.Module):
         for block, memory, layer in zip(self.decoder, state.memory, state.layers, strict=True):
             x = block(x, memory, mask=mask, memory_mask=state.memory_mask, cache=layer)
         return self.logits(self.decoder_norm(x))
+
+    def for_writing(self) -> "Transformer":
+        """A copy that writes the same faster, on a processor in float32: its decoder is laid out for few rows.
+
+        It shares everything else, and knows nothing of what is learned later; elsewhere it is the model itself.
+        """
+        weight = self.embedding.weight
+        if weight.device.type != "cpu" or weight.dtype != torch.float32:
+            return self
+        shared = {id(tensor): tensor for tensor in (*self.parameters(), *self.buffers())}
+        copied = copy.deepcopy(self, shared)
+        copied.decoder = nn.ModuleList(for_few_rows(block, leave=("kv",)) for block in self.decoder)
+        out = self.output.weight if isinstance(self.output, nn.Linear) else weight
+        copied.output = FewRowsLinear(out, self.output_bias)
+        copied.output_bias = None
+        return copied
 
     def no_weight_decay(self) -> set[str]:
         """Tables that are looked up row by row: a row that no text asks for would only shrink."""
