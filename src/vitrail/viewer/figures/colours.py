@@ -6,11 +6,14 @@ beside it as well. Values go by their square root, so that a tenth of the larges
 """
 
 import math
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.colors import Colormap, FuncNorm, ListedColormap, Normalize, PowerNorm, to_hex, to_rgb
+
+Triple = tuple[float, float, float]
 
 INK, QUIET, FAINT, PAPER, ACCENT = "#1c1d22", "#5d606c", "#d9dae1", "#ffffff", "#d1440c"
 """Text, text of less weight, lines, what is under all, and what was selected."""
@@ -18,28 +21,25 @@ INK, QUIET, FAINT, PAPER, ACCENT = "#1c1d22", "#5d606c", "#d9dae1", "#ffffff", "
 UNKNOWN = "#e6e6ea"
 """Where no colour says anything: an unclear head, a patch that is no key."""
 
-ROLE_COLOURS = {
-    "previous token": "#0072b2",
-    "next token": "#56b4e9",
-    "own token": "#009e73",
-    "first token": "#e69f00",
-    "separator": "#d55e00",
-    "punctuation": "#f0e442",
-    "duplicate token": "#cc79a7",
-    "induction": "#882255",
-    "other sentence": "#332288",
-    "same token": "#cc79a7",
-    "copying": "#882255",
-    "aligned": "#0072b2",
-    "local": "#655500",
-    "broad": "#b9a68c",
-    "unclear": UNKNOWN,
+ROLES: Mapping[str, Triple] = {
+    "previous token": (0.314, 0.167, 278),
+    "next token": (0.547, 0.09, 209),
+    "own token": (0.658, 0.151, 317),
+    "first token": (0.669, 0.168, 53),
+    "separator": (0.454, 0.09, 103),
+    "punctuation": (0.309, 0.056, 82),
+    "duplicate token": (0.395, 0.154, 359),
+    "induction": (0.548, 0.144, 12),
+    "other sentence": (0.648, 0.137, 151),
+    "broad": (0.466, 0.152, 270),
+    "local": (0.775, 0.14, 250),
 }
-"""Okabe and Ito's colours, two of Tol's and two more; what a role is in cross-attention has the colour of its like."""
+"""Lightness, chroma and hue of each role, as in the app (``viewer/static/roles.js``)."""
+
+ALIKE: Mapping[str, str] = {"same token": "duplicate token", "copying": "induction", "aligned": "previous token"}
+"""Roles of cross-attention that have the colour of what is like them in self-attention."""
 
 STREAM_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#882255", "#e69f00", "#56b4e9")
-
-Triple = tuple[float, float, float]
 
 
 def oklch(lightness: float, chroma: float, hue: float) -> Triple:
@@ -65,6 +65,14 @@ def oklch(lightness: float, chroma: float, hue: float) -> Triple:
 
 def _gamma(linear: float) -> float:
     return 12.92 * linear if linear <= 0.0031308 else 1.055 * linear ** (1 / 2.4) - 0.055
+
+
+ROLE_COLOURS: Mapping[str, str] = {
+    **{role: to_hex(oklch(*colour)) for role, colour in ROLES.items()},
+    **{role: to_hex(oklch(*ROLES[like])) for role, like in ALIKE.items()},
+    "unclear": UNKNOWN,
+}
+"""Every role's colour."""
 
 
 @cache

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vitrail.errors import OutputError
-from vitrail.trace.container import written_beside
+from vitrail.files import written_beside
 from vitrail.viewer.figures.sheet import styled
 
 if TYPE_CHECKING:
