@@ -231,7 +231,7 @@ def test_a_full_disk(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch
     """Every write beside a file goes to /dev/full, as on a disk without room."""
     import errno
 
-    from vitrail.train import files
+    from vitrail import files
 
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

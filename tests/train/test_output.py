@@ -13,9 +13,9 @@ import torch
 from train_toy import ToyBatches, ToyNet, ToyObjective, toy_config
 
 from vitrail.errors import OutputError
+from vitrail.files import written_beside
 from vitrail.train import load_weights, train
 from vitrail.train.checkpoint import STATE, Checkpoints, load_state
-from vitrail.train.files import written_beside
 
 
 def go(folder: Path, **changes: Any) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from vitrail.errors import DataError
 from vitrail.faces.clustering import choose_threshold
 from vitrail.faces.pairs import compare_all
-from vitrail.train.files import written_beside
+from vitrail.files import written_beside
 
 NAME = "calibration.json"
 RATES = (0.01, 0.001, 0.0001)

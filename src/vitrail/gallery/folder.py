@@ -21,12 +21,12 @@ import numpy as np
 from jaxtyping import Int8
 
 from vitrail.errors import GalleryError, OutputError
+from vitrail.files import output_errors
 from vitrail.gallery.database import APPLICATION, Database
 from vitrail.gallery.detection import Box
 from vitrail.gallery.index import VectorIndex, load_index, saved_changes
 from vitrail.gallery.names import clean_name, name_key
 from vitrail.gallery.store import Candidates, Enrolment, Header, Person, Record, require_admissible, require_same_box
-from vitrail.train.files import output_errors
 
 DATABASE = "gallery.sqlite3"
 INDEX = "vectors.usearch"

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Int8, Int64
 
 from vitrail.errors import ConfigError
-from vitrail.train.files import written_beside
+from vitrail.files import written_beside
 
 if TYPE_CHECKING:
     from usearch.index import Index

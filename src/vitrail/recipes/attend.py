@@ -68,7 +68,7 @@ def run(recipe: AttendRecipe, report: Report = ignore) -> tuple[Path, "Trace"]:
         VitrailError: the model or the input can't be used, or its attention can't be captured.
     """
     from vitrail.capture import Wishes
-    from vitrail.train.files import output_errors
+    from vitrail.files import output_errors
 
     if not recipe.texts and recipe.image is None:
         raise ConfigError("there is nothing to attend to: give a text after the model, or an --image.")

@@ -341,9 +341,9 @@ def cluster(recipe: ClusterRecipe, report: Report = ignore) -> Clusters:
         VitrailError: the run, a photograph or the folder can't be used.
     """
     from vitrail.faces.sheets import contact_sheet, png
+    from vitrail.files import writable_folder
     from vitrail.gallery import cluster_photographs
     from vitrail.recipes.results import write_bytes
-    from vitrail.train.files import writable_folder
 
     if recipe.output.is_dir() and any(recipe.output.iterdir()):
         raise OutputError(f"{recipe.output} holds files already: name another --output, or empty it.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vitrail.train.files import output_errors, written_beside
+from vitrail.files import output_errors, written_beside
 
 
 def write_json(path: Path, figures: Mapping[str, Any]) -> Path:

@@ -209,7 +209,7 @@ def _place(output: Path | None, put: Callable[[str], None]) -> Iterator[Callable
     if output is None:
         yield put
         return
-    from vitrail.train.files import output_errors, written_beside
+    from vitrail.files import output_errors, written_beside
 
     with output_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)

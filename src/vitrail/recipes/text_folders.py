@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vitrail.errors import ConfigError, ModelError
+from vitrail.files import writable_folder
 from vitrail.recipes.runs import FORMAT
 from vitrail.text import TransformerConfig
 from vitrail.text.language import LanguageConfig
 from vitrail.text.tokens import FILE, Tokens, load_tokens, train_tokenizer
 from vitrail.train import read_config
-from vitrail.train.files import writable_folder
 
 Device = Literal["auto", "cpu", "cuda"]
 

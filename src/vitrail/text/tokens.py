@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vitrail.errors import ConfigError, ModelError
-from vitrail.train.files import written_beside
+from vitrail.files import written_beside
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -7,18 +7,18 @@ neither, so both directions stand here, and the tests open our files with that l
 Everything in the header of a file from elsewhere is doubted: lengths, offsets, shapes, types and depth.
 """
 
-import contextlib
 import json
 import math
 import mmap
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from vitrail.errors import OutputError, TraceError
+from vitrail.errors import TraceError
+from vitrail.files import written_beside
 
 HEADER_LIMIT = 8 * 2**20
 """Bytes of header that are written and read; the texts of some 500,000 tokens."""
@@ -146,24 +146,3 @@ def _counts(value: object) -> tuple[int, ...] | None:
     if not isinstance(value, list) or not all(type(one) is int and 0 <= one < 2**48 for one in value):
         return None
     return tuple(value)
-
-
-@contextlib.contextmanager
-def written_beside(path: Path) -> Iterator[BinaryIO]:
-    """A file that becomes ``path`` when the block ends well and vanishes when it doesn't."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(
-            f"{path} can't be written ({error.strerror or error}): free some space or choose a folder that you may "
-            "write to."
-        ) from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, cast
 import torch
 
 from vitrail.errors import CheckpointError
-from vitrail.train.files import sync_folder, written_beside
+from vitrail.files import sync_folder, written_beside
 
 STATE = "state.pt"
 PREVIOUS = "state.previous.pt"

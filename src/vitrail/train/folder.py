@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from vitrail.errors import CheckpointError, OutputError
+from vitrail.files import writable_folder, written_beside
 from vitrail.train.checkpoint import PREVIOUS, STATE
 from vitrail.train.config import match_config
-from vitrail.train.files import writable_folder, written_beside
 
 CONFIG = "config.json"
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from vitrail.train.files import output_errors, written_beside
+from vitrail.files import output_errors, written_beside
 
 METRICS = "metrics.jsonl"
 TIMING = "timing.jsonl"

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from vitrail.files import output_errors
 from vitrail.train import snapshot
 from vitrail.train.checkpoint import Checkpoints, load_state
 from vitrail.train.config import TrainConfig, match_config
@@ -34,7 +35,6 @@ from vitrail.train.events import (
     StepDone,
     ignore,
 )
-from vitrail.train.files import output_errors
 from vitrail.train.folder import claimed
 from vitrail.train.journal import Journal, last_metrics
 from vitrail.train.memory import keep_freed_memory

@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor
 
 from vitrail.errors import CheckpointError
-from vitrail.train.files import written_beside
+from vitrail.files import written_beside
 
 WEIGHTS = "model.safetensors"
 
