@@ -47,7 +47,23 @@ def attend_run(
     opened = load(folder)
     if untrained is not None:
         opened = dataclasses.replace(opened, model=untrained_twin(opened.model, untrained, seed).eval())
-    known = {"model": str(folder), "weights": "trained" if untrained is None else f"untrained ({untrained})"}
+    weights = "trained" if untrained is None else f"untrained ({untrained})"
+    return attend_opened(opened, weights, text, pair, target, image, gradient, seed, wishes)
+
+
+def attend_opened(
+    opened: Run | TextRun | LanguageRun,
+    weights: str,
+    text: str | None,
+    pair: str | None,
+    target: str | None,
+    image: Any,
+    gradient: Target | str | None,
+    seed: int,
+    wishes: Wishes | None,
+) -> Trace:
+    """As ``attend_run``, of a run that is open; ``weights`` says in words what its weights are."""
+    folder, known = opened.folder, {"model": str(opened.folder), "weights": weights}
     if isinstance(opened, TextRun | LanguageRun):
         if image is not None or text is None:
             raise ConfigError(f"{folder} is a run of kind {opened.kind}, which reads texts: give one, and no image.")
