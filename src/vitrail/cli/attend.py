@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 
 
 def read(arguments: Sequence[str]) -> AttendRecipe:
-    """The recipe that the flags describe."""
-    return parse(AttendRecipe, "attend", arguments)
+    """The recipe that the flags describe; ``--figures`` alone, or before a text in quotes, is ``--figures png``."""
+    words: list[str] = []
+    for word, after in zip(arguments, [*arguments[1:], ""], strict=True):
+        words.append(word)
+        if word == "--figures" and (not after or after.startswith("-") or " " in after):
+            words.append("png")
+    return parse(AttendRecipe, "attend", words)
 
 
 def command(arguments: Sequence[str], screen: Screen) -> Ending:
@@ -24,7 +29,8 @@ def command(arguments: Sequence[str], screen: Screen) -> Ending:
     if recipe.scores:
         _show_roles(trace, screen)
     program = f"import vitrail as vt; print(vt.head_scores(vt.load_trace({str(path)!r})))"
-    return Ending((path,), f'python -c "{program}"')
+    results = (path,) if recipe.figures is None else (recipe.drawn(), path)
+    return Ending(results, f'python -c "{program}"')
 
 
 def _show_roles(trace: "Trace", screen: Screen) -> None:

@@ -47,6 +47,10 @@ class AttendRecipe:
     """Keep numbers in 16 bits: half as long, with an error that the trace says."""
     scores: bool = False
     """Show what each head does: its strongest role, and the evidence."""
+    figures: Literal["png", "svg"] | None = None
+    """Draw what it holds beside the trace: the atlas, scores, all heads, the clearest ones (alone: png)."""
+    beside: Path | None = None
+    """With --figures: another trace, of the untrained model say, whose atlas is drawn beside this one's."""
     seed: int = 0
     """Of random weights, and of patches that a masked autoencoder hides."""
     output: Path | None = None
@@ -59,6 +63,11 @@ class AttendRecipe:
         folder = Path(self.model)
         own = folder.is_dir() and (folder / "config.json").is_file()
         return folder / "trace.safetensors" if own else Path("trace.safetensors")
+
+    def drawn(self) -> Path:
+        """Where figures go: a folder beside the trace, with its name."""
+        place = self.place()
+        return place.with_name(f"{place.stem}-figures")
 
 
 def run(recipe: AttendRecipe, report: Report = ignore) -> tuple[Path, "Trace"]:
@@ -74,6 +83,7 @@ def run(recipe: AttendRecipe, report: Report = ignore) -> tuple[Path, "Trace"]:
         raise ConfigError("there is nothing to attend to: give a text after the model, or an --image.")
     if len(recipe.texts) > 2:
         raise ConfigError(f"{len(recipe.texts)} texts can't be read together, only one or two: put quotes around each.")
+    other = _other(recipe)
     causal = None if recipe.causal is None else recipe.causal == "on"
     trace = attend(
         recipe.model,
@@ -102,7 +112,23 @@ def run(recipe: AttendRecipe, report: Report = ignore) -> tuple[Path, "Trace"]:
         report(Note(f"{part.name}: {layers} layers of {part.layers[0].heads} heads, {queries} x {keys} positions"))
     if "predictions" in trace.provenance.notes:
         report(Note(f"predictions: {trace.provenance.notes['predictions']}"))
+    if recipe.figures is not None:
+        from vitrail.viewer.figures import draw_all
+
+        written = draw_all(trace, recipe.drawn(), recipe.figures, other)
+        report(Note(f"{len(written)} figures: {', '.join(one.name for one in written)}"))
     return path, trace
+
+
+def _other(recipe: AttendRecipe) -> "Trace | None":
+    """The trace that is drawn beside the new one; read before anything is captured, for it may be missing."""
+    from vitrail.trace import load_trace
+
+    if recipe.beside is None:
+        return None
+    if recipe.figures is None:
+        raise ConfigError(f"{recipe.beside} is to be drawn beside the new trace, and nothing is drawn: give --figures.")
+    return load_trace(recipe.beside)
 
 
 def attend(

@@ -64,7 +64,7 @@ def test_another_suffix_or_a_bad_place_is_one_sentence(text_trace: Make, tmp_pat
     with pytest.raises(OutputError, match=r"nowhere/a\.png can't be written \(No such file or directory\)"):
         save_figure(figure, tmp_path / "nowhere" / "a.png")
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(OutputError, match=r"file can't be a folder of figures \(File exists\)"):
+    with pytest.raises(OutputError, match="file is a file, but a folder is needed there"):
         draw_all(text_trace(), tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
 

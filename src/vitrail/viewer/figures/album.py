@@ -5,7 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from vitrail.errors import OutputError
+from vitrail.files import writable_folder
 from vitrail.trace import Trace, label_heads
 from vitrail.viewer.figures.atlas import head_atlas
 from vitrail.viewer.figures.beside import side_by_side
@@ -34,15 +34,9 @@ def draw_all(
         beside: another trace, whose atlas is drawn beside this one's.
 
     Raises:
-        OutputError: a file can't be written.
+        OutputError: the folder is a file, or nothing can be written there.
     """
-    place = Path(folder)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{place} can't be a folder of figures ({error.strerror}): choose one that you may write to."
-        ) from error
+    place = writable_folder(Path(folder))
     written = [save_figure(head_atlas(trace), place / f"atlas.{kind}")]
     if beside is not None:
         written.append(save_figure(side_by_side(trace, beside), place / f"beside.{kind}"))
