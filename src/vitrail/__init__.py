@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vitrail import errors, train
+    from vitrail.capture import record_attention
     from vitrail.recipes.attend import attend
     from vitrail.recipes.galleries import open_gallery as Gallery
     from vitrail.recipes.opening import load
     from vitrail.trace import head_scores, load_trace
     from vitrail.viewer.onefile import to_html
 
-__all__ = ["Gallery", "attend", "errors", "head_scores", "load", "load_trace", "to_html", "train"]
+__all__ = ["Gallery", "attend", "errors", "head_scores", "load", "load_trace", "record_attention", "to_html", "train"]
 
 _HOMES = {
     "attend": ("vitrail.recipes.attend", "attend"),
@@ -32,6 +33,7 @@ _HOMES = {
     "head_scores": ("vitrail.trace.tables", "head_scores"),
     "load": ("vitrail.recipes.opening", "load"),
     "load_trace": ("vitrail.trace.file", "load_trace"),
+    "record_attention": ("vitrail.capture.recorder", "record_attention"),
     "to_html": ("vitrail.viewer.onefile", "to_html"),
 }
 

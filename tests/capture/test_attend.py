@@ -328,9 +328,12 @@ def test_bad_input_is_told_in_one_sentence() -> None:
         attend(resnet, image=torch.rand(3, 32, 32))
 
 
-def test_a_folder_is_read_with_its_tokenizer(tmp_path: Path) -> None:
+def test_a_folder_is_read_with_its_tokenizer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bert().save_pretrained(tmp_path)
     wordpiece().save_pretrained(tmp_path)
+    capsys.readouterr()
     trace = attend(tmp_path, text="the dog ran")
+    assert capsys.readouterr() == ("", ""), "no bars of progress"
+    assert hf.utils.logging.is_progress_bar_enabled()
     assert trace.provenance.model == str(tmp_path)
     assert trace.tokens().length == 5

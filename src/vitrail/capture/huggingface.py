@@ -174,7 +174,8 @@ def load(source: str | Path, tokenizer: Any = None, processor: Any = None) -> tu
     try:
         config = transformers.AutoConfig.from_pretrained(source)
         kind = getattr(transformers, (config.architectures or [""])[0], transformers.AutoModel)
-        model = kind.from_pretrained(source, dtype="auto")
+        with _no_progress():
+            model = kind.from_pretrained(source, dtype="auto")
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(
             f"{source} is no folder and no name on the hub from which transformers can read a model; check the "
@@ -185,6 +186,20 @@ def load(source: str | Path, tokenizer: Any = None, processor: Any = None) -> tu
     if processor is None and (hasattr(config, "image_size") or hasattr(config, "vision_config")):
         processor = _optional(transformers.AutoImageProcessor, source)
     return model.eval(), tokenizer, processor
+
+
+@contextmanager
+def _no_progress() -> Iterator[None]:
+    """Without the bar that transformers draws while it loads weights: only the command line says anything."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _optional(kind: Any, source: str | Path) -> Any:
