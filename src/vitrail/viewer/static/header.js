@@ -10,7 +10,7 @@ import { el, fill, shown } from "vitrail/dom.js";
 /**
  * @param {HTMLElement} element
  * @param {{store: import("vitrail/types.js").Store, listed: () => Listed[], tools: {label: string, title: string, run: () => void}[]}} data
- * @returns {{update: (trace: import("vitrail/trace.js").OpenTrace | null, other: import("vitrail/trace.js").OpenTrace | null) => void}}
+ * @returns {{update: (trace: import("vitrail/types.js").OpenTrace | null, other: import("vitrail/types.js").OpenTrace | null) => void}}
  */
 export function header(element, { store, listed, tools }) {
   const reading = el("div", { class: "reading" });

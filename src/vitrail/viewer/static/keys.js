@@ -24,7 +24,7 @@ const KEYS = /** @type {[string, string][]} */ ([
 
 /**
  * @param {Store} store
- * @param {() => {trace: import("vitrail/trace.js").OpenTrace} | null} current
+ * @param {() => {trace: import("vitrail/types.js").OpenTrace} | null} current
  */
 export function keyboard(store, current) {
   document.addEventListener("keydown", (event) => {
@@ -50,7 +50,7 @@ export function keyboard(store, current) {
 /**
  * @param {string} key
  * @param {import("vitrail/types.js").State} state
- * @param {import("vitrail/trace.js").OpenTrace} trace
+ * @param {import("vitrail/types.js").OpenTrace} trace
  * @returns {Partial<import("vitrail/types.js").State> | null}
  */
 function action(key, state, trace) {

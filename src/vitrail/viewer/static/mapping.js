@@ -10,7 +10,7 @@ import { scoreLabel } from "vitrail/sentences.js";
 /** @typedef {import("vitrail/types.js").Stream} Stream */
 /** @typedef {import("vitrail/types.js").Ramp} Ramp */
 /** @typedef {import("vitrail/map.js").Mapped} Mapped */
-/** @typedef {{role: string, colour: string, score: number}} Role */
+/** @typedef {import("vitrail/roles.js").Named} Role */
 
 /**
  * @param {Stream} stream
@@ -29,24 +29,19 @@ export function mapChoices(stream, other) {
 
 /**
  * @param {Stream} stream
- * @param {(layer: number, head: number) => Role} role
+ * @param {Role[][]} named [layer][head]
  * @returns {Mapped}
  */
-export function byRole(stream, role) {
+export function byRole(stream, named) {
   /** @type {Map<string, string>} */
   const met = new Map();
-  for (const [at, layer] of stream.layers.entries()) {
-    for (let head = 0; head < layer.heads; head += 1) met.set(role(at, head).role, role(at, head).colour);
-  }
+  for (const { role, colour } of named.flat()) met.set(role, colour);
   const roles = [...met].map(([name, colour]) => ({ role: name, colour }));
   roles.sort((one, two) => Number(one.role === "unclear") - Number(two.role === "unclear"));
   return {
     stream,
-    colour: (layer, head) => role(layer, head).colour,
-    tell: (layer, head) => {
-      const { role: name, score } = role(layer, head);
-      return Number.isFinite(score) ? `${name}, ${score.toFixed(2)}` : name;
-    },
+    colour: (layer, head) => named[layer][head].colour,
+    tell: (layer, head) => `${named[layer][head].role}: ${named[layer][head].evidence}`,
     legend: roleLegend(roles),
   };
 }
@@ -123,7 +118,7 @@ function apart(a, b, head) {
 
 /**
  * Each head's value at one link, of all layers: which heads make it?
- * @param {import("vitrail/trace.js").OpenTrace} trace
+ * @param {import("vitrail/types.js").OpenTrace} trace
  * @param {Stream} stream
  * @param {(head: import("vitrail/types.js").Head, layer: number, index: number) => number} value
  */

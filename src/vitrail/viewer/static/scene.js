@@ -5,11 +5,12 @@
 
 import { align } from "vitrail/align.js";
 import { differenceLook, lookOf, QUANTITIES, quantities, wordAxis, wordLook } from "vitrail/looks.js";
+import { MOST, rolloutLook } from "vitrail/rollout.js";
 
 /** @typedef {import("vitrail/types.js").State} State */
 /** @typedef {import("vitrail/types.js").Axis} Axis */
 /** @typedef {import("vitrail/types.js").Look} Look */
-/** @typedef {import("vitrail/trace.js").OpenTrace} OpenTrace */
+/** @typedef {import("vitrail/types.js").OpenTrace} OpenTrace */
 
 /**
  * The state as far as this trace has it: a stream, layer or head that isn't there becomes one that is.
@@ -66,7 +67,7 @@ export function drawingsOf(trace, stream, index) {
  * @param {import("vitrail/types.js").Store} store
  * @param {OpenTrace} trace
  * @param {OpenTrace | null} other
- * @param {{crew: import("vitrail/worker.js").Crew, ramp: import("vitrail/types.js").Ramp, colours: string[]}} tools colours: one a head of the layer
+ * @param {{crew: import("vitrail/types.js").Crew, ramp: import("vitrail/types.js").Ramp, colours: string[]}} tools colours: one a head of the layer
  * @returns {Promise<import("vitrail/types.js").Scene>}
  */
 export async function makeScene(store, trace, other, { crew, ramp, colours }) {
@@ -78,9 +79,8 @@ export async function makeScene(store, trace, other, { crew, ramp, colours }) {
   const numbers = await Promise.all(heads.map((head) => trace.head(state.stream, state.layer, head)));
   let looks = numbers.map((one, at) => lookOf(one, state.quantity === "difference" ? "weight" : state.quantity, crew, `${state.layer}.${heads[at]}`, heads[at]));
   if (state.quantity === "difference" && other) looks = await differences(looks, other, state, axes, crew);
-  const words = wordless ? null : [wordAxis(axes.queries), wordAxis(axes.keys)];
-  if (words && words[0] && words[1]) {
-    const [queries, keys] = [words[0], words[1]];
+  if (!wordless) {
+    const [queries, keys] = [wordAxis(axes.queries), wordAxis(axes.keys)];
     looks = looks.map((look) => wordLook(look, queries.groups, keys.groups));
     Object.assign(axes, { queries: queries.axis, keys: keys.axis });
   }
@@ -96,14 +96,16 @@ export async function makeScene(store, trace, other, { crew, ramp, colours }) {
     shownQueries: shown(queries, state, 0),
     shownKeys: shown(keys, state, 1),
     quantity: { ...QUANTITIES[state.quantity], signed: looks[0].signed },
-    picture: await pictureOf(trace, queries, keys),
+    ...(await picturesOf(trace, queries, keys)),
+    every: () => everyHead(trace, state, layer.heads, crew),
+    ...(layer.queryAxis === layer.keyAxis && layer.queries <= MOST ? { rollout: () => rolloutLook(trace, state.stream, state.layer, crew) } : {}),
     ramp,
   };
 }
 
 /**
  * @param {Look[]} looks @param {OpenTrace} other @param {State} state @param {{queries: Axis, keys: Axis}} axes
- * @param {import("vitrail/worker.js").Crew} crew
+ * @param {import("vitrail/types.js").Crew} crew
  */
 async function differences(looks, other, state, axes, crew) {
   const layer = other.layer(state.stream, state.layer);
@@ -130,7 +132,17 @@ function shown(axis, state, side) {
 }
 
 /** @param {OpenTrace} trace @param {Axis} queries @param {Axis} keys */
-async function pictureOf(trace, queries, keys) {
+async function picturesOf(trace, queries, keys) {
   const name = keys.image ?? queries.image;
-  return name === null ? null : trace.image(name);
+  if (name === null) return { picture: null };
+  const pictures = Object.fromEntries(await Promise.all(trace.images.map(async (one) => /** @type {const} */ ([one, await trace.image(one)]))));
+  return { picture: pictures[name] ?? null, pictures };
+}
+
+/** All heads of the layer, for drawings that show them side by side. @param {OpenTrace} trace @param {State} state @param {number} heads @param {import("vitrail/types.js").Crew} crew */
+function everyHead(trace, state, heads, crew) {
+  const quantity = state.quantity === "difference" ? "weight" : state.quantity;
+  return Promise.all(
+    Array.from({ length: heads }, async (_, head) => lookOf(await trace.head(state.stream, state.layer, head), quantity, crew, `${state.layer}.${head}`, head)),
+  );
 }

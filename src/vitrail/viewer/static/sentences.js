@@ -108,7 +108,7 @@ function added(keys) {
  * @param {Layer} layer
  */
 export function exactness(layer) {
-  const worst = layer.errorModel + layer.errorStored;
-  if (!Number.isFinite(worst)) return "How far these weights are from the model's own is not known.";
+  const worst = layer.errorModel === null || layer.errorStored === null ? null : layer.errorModel + layer.errorStored;
+  if (worst === null || !Number.isFinite(worst)) return "How far these weights are from the model's own is not known.";
   return `Recomputed here from queries and keys; at most ${worst.toExponential(0).replace("-", "−")} from the weights the model used.`;
 }

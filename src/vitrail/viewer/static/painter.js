@@ -1,0 +1,117 @@
+/**
+ * One look: from the state to the drawing, the map, the toolbar and the inspector.
+ * @module
+ */
+
+import { headColours, ramp as rampOf } from "vitrail/colour.js";
+import { el, fill } from "vitrail/dom.js";
+import { render as arithmetic } from "vitrail/drawings/arithmetic.js";
+import { render as atlas } from "vitrail/drawings/atlas.js";
+import { render as image } from "vitrail/drawings/image.js";
+import { render as lines } from "vitrail/drawings/lines.js";
+import { render as matrix } from "vitrail/drawings/matrix.js";
+import { render as model } from "vitrail/drawings/model.js";
+import { render as text } from "vitrail/drawings/text.js";
+import { themeOf } from "vitrail/habits.js";
+import { asTable } from "vitrail/layout.js";
+import { lookOf, QUANTITIES, quantities } from "vitrail/looks.js";
+import { byNumber, byRole, changeOf, linkOf, mapChoices, scoreOf } from "vitrail/mapping.js";
+import { rolesOf } from "vitrail/roles.js";
+import { comparable, drawingsOf, makeScene } from "vitrail/scene.js";
+import { scoreLabel } from "vitrail/sentences.js";
+
+/** @typedef {import("vitrail/types.js").OpenTrace} OpenTrace */
+/** @typedef {import("vitrail/types.js").Stream} Stream */
+/** @typedef {import("vitrail/types.js").Drawn} Drawn */
+/** @typedef {import("vitrail/types.js").Ramp} Ramp */
+
+const SCENES = { lines, matrix, text, image, arithmetic };
+const OVERVIEWS = { model, atlas };
+
+/**
+ * @typedef {Object} Rooms
+ * @property {ReturnType<typeof import("vitrail/layout.js").layout>} parts
+ * @property {ReturnType<typeof import("vitrail/map.js").headMap>} map
+ * @property {ReturnType<typeof import("vitrail/toolbar.js").toolbar>} bar
+ * @property {ReturnType<typeof import("vitrail/inspector.js").inspector>} side
+ * @property {() => import("vitrail/inspector.js").Inspected["actions"]} actions
+ */
+
+/**
+ * @param {import("vitrail/types.js").Store} store
+ * @param {Rooms} rooms
+ * @param {import("vitrail/types.js").Crew} crew
+ */
+export function painter(store, { parts, map, bar, side, actions }, crew) {
+  /** @type {Drawn | null} */
+  let drawn = null;
+
+  /**
+   * Draw a trace, beside another; gives up where `stale` says that something else is asked for by now.
+   * @param {OpenTrace} trace @param {OpenTrace | null} other @param {() => boolean} stale
+   */
+  async function paint(trace, other, stale) {
+    const state = store.get();
+    const theme = themeOf(state);
+    const ramp = rampOf(theme);
+    const stream = trace.stream(state.stream);
+    const layer = stream.layers[state.layer];
+    const there = other?.streams.find(({ name, layers }) => name === stream.name && layers.length === stream.layers.length) ?? null;
+    const roles = rolesOf(stream, trace.axes, theme);
+    const colours = headColours(layer.heads, theme);
+    const scene = await makeScene(store, trace, other, { crew, ramp, colours });
+    const mapped = await mapOf(trace, stream, there, roles, ramp);
+    if (stale()) return;
+    const keys = trace.axis(layer.keyAxis);
+    bar.update({
+      drawings: drawingsOf(trace, stream.name, state.layer),
+      quantities: quantities(layer, comparable(other, stream.name, state.layer, state.head)).map((quantity) => ({ quantity, label: QUANTITIES[quantity].label })),
+      heads: layer.heads,
+      colours,
+      pairs: [scene.queries, scene.keys].some(({ segments }) => segments?.includes(1)),
+      words: state.words || [scene.queries, scene.keys].some(({ words }) => words !== null && new Set(words).size < words.length),
+      special: [trace.axis(layer.queryAxis), keys].some(({ special }) => special?.some(Boolean)),
+    });
+    map.update(mapped, ramp, { streams: trace.streams.map(({ name }) => name), scores: mapChoices(stream, there) });
+    side.update({ scene, layer, keys, role: roles[state.layer][state.head], provenance: trace.provenance, actions: actions() });
+    draw(state.drawing, scene, { store, stream, ramp, roles, keys: trace.axis(stream.layers[0].keyAxis) });
+  }
+
+  /** @param {import("vitrail/types.js").Drawing} drawing @param {import("vitrail/types.js").Scene} scene @param {import("vitrail/types.js").Overview} overview */
+  function draw(drawing, scene, overview) {
+    const focused = parts.stage.contains(document.activeElement);
+    drawn?.cleanup();
+    const place = el("div", { class: "drawing" });
+    fill(parts.stage, place);
+    drawn = drawing === "model" || drawing === "atlas" ? OVERVIEWS[drawing](place, overview) : SCENES[drawing](place, scene);
+    parts.stage.setAttribute("aria-labelledby", `tab-${drawing}`);
+    // Who steps through layers with a drawing in focus goes on in the next one.
+    if (focused) /** @type {HTMLElement | null} */ (place.querySelector("[tabindex]") ?? (place.tabIndex >= 0 ? place : null))?.focus({ preventScroll: true });
+    describe(drawn);
+    document.dispatchEvent(new CustomEvent("vitrail-drawn", { detail: { drawing } }));
+  }
+
+  /** The table behind the picture, made when nothing else is to do. @param {Drawn | null} asked */
+  function describe(asked) {
+    const later = window.requestIdleCallback ?? ((/** @type {() => void} */ run) => setTimeout(run, 200));
+    later(() => {
+      if (asked && asked === drawn) fill(parts.behind, asTable(asked.table()));
+    });
+  }
+
+  /** @param {OpenTrace} trace @param {Stream} stream @param {Stream | null} there @param {import("vitrail/types.js").Named[][]} roles @param {Ramp} ramp */
+  async function mapOf(trace, stream, there, roles, ramp) {
+    const { pin, score, quantity, words } = store.get();
+    if (pin && !words) {
+      const shown = quantity === "difference" ? "weight" : quantity;
+      const values = await linkOf(trace, stream, (head, layer, index) => lookOf(head, shown, crew, `${layer}.${index}`, index).entry(...pin));
+      const label = `${QUANTITIES[shown].label} of the pinned link`;
+      return byNumber(stream, label, values, ramp, { signed: QUANTITIES[shown].signed, unpin: () => store.set({ pin: null }) });
+    }
+    if (score === "change" && there) return byNumber(stream, "share that went elsewhere", changeOf(stream, there), ramp);
+    const known = score !== "role" && score !== "change" && mapChoices(stream, there).some(({ name }) => name === score);
+    return known ? byNumber(stream, scoreLabel(score), scoreOf(stream, score), ramp) : byRole(stream, roles);
+  }
+
+  return { paint, drawn: () => drawn, paper: () => rampOf(themeOf(store.get())).paper };
+}
