@@ -1,6 +1,7 @@
 """Tiny models of every kind, with random weights and inputs that fit them; every size is another prime where it can."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor, nn
 
 from vitrail.nn.blocks import BlockConfig, EncoderBlock
+from vitrail.recipes.face_model import FaceTransformer
 from vitrail.text.transformer import Transformer, TransformerConfig
 from vitrail.vision.mae import MAEConfig, MaskedAutoencoder
 from vitrail.vision.vit import ViT, ViTConfig
@@ -72,6 +74,7 @@ def vitrail_models() -> dict[str, tuple[nn.Module, tuple[Any, ...], int]]:
     models: dict[str, tuple[nn.Module, tuple[Any, ...], int]] = {
         "block": (EncoderBlock(BlockConfig(12, 3, 17)), (x,), 1),
         "vit": (ViT(VIT), (images,), 2),
+        "embedder": (FaceTransformer(replace(VIT, classes=0), 7), (images,), 2),
         "mae": (MaskedAutoencoder(mae), (images, torch.rand(2, 35)), 4),
         "seq2seq": (Transformer(text), tokens, 8),
         "relative": (Transformer(relative), tokens, 6),
