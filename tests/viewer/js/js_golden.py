@@ -9,6 +9,7 @@ import numpy as np
 
 from vitrail.trace import Axis, Bias, Layer, Mask, Provenance, Stream, Trace, finish, named
 from vitrail.trace.comparing import align, compare_maps
+from vitrail.trace.flow import rollout
 from vitrail.trace.recompute import weight_rows
 from vitrail.trace.words import word_weights
 
@@ -178,4 +179,6 @@ def write_golden(folder: Path) -> None:
     for name, trace in (("single", finish(whole)), ("half", finish(golden(), half=True))):
         trace.save(folder / f"{name}.safetensors")
         (folder / f"{name}.json").write_text(json.dumps(expected(trace)))
+        weights = [trace.weights(place, stream="self") for place in range(4)]
+        (folder / f"{name}.rollout.json").write_text(json.dumps(rollout(weights)[-1].tolist()))
     (folder / "align.json").write_text(json.dumps(alignments()))

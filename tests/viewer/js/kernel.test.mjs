@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import test from "node:test";
 import { align } from "vitrail/align.js";
 import { kernel } from "vitrail/kernel.js";
-import { change, differenceLook, lookOf, quantities, wordAxis, wordLook } from "vitrail/looks.js";
+import { change, differenceLook, lookOf, quantities, rolloutLook, wordAxis, wordLook } from "vitrail/looks.js";
 import { openTrace } from "vitrail/trace.js";
 import { crew } from "vitrail/worker.js";
 import { diskSource } from "./files.mjs";
@@ -168,6 +168,17 @@ test("a word has the text, the flags and the place of its pieces", { skip }, asy
   assert.deepEqual([...wordAxis(patches).axis.places], [...patches.places]);
   assert.deepEqual(await trace.image("a").then(({ width, height, data }) => [width, height, data.length]), [20, 6, 360]);
   assert.deepEqual([trace.provenance.notes, trace.provenance.target, trace.provenance.seed], [{ n: "ä" }, "loss", 7]);
+});
+
+test("rollout over four layers is Python's", { skip }, async () => {
+  const source = await diskSource(`${folder}/single.safetensors`);
+  const trace = await openTrace(source);
+  const wanted = JSON.parse(await readFile(`${folder}/single.rollout.json`, "utf8"));
+  const heads = [0, 1, 2, 3].map((layer) => Promise.all([0, 1, 2, 3, 4, 5].map((head) => trace.head("self", layer, head))));
+  const look = await rolloutLook(await Promise.all(heads), team, "rollout");
+  wanted.forEach((row, query) => near(look.row(query), row, `rollout ${query}`));
+  near([await look.largest()], [Math.max(...wanted.flat())], "largest");
+  await source.close();
 });
 
 /** A head whose weights are these. */

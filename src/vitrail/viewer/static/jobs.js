@@ -20,7 +20,8 @@
  * @typedef {{name: "column", key: number} | {name: "largest"} | {name: "sums"}
  *   | {name: "strongest", share: number, most: number, rows: [number, number]}
  *   | {name: "pooled", rows: [number, number], columns: [number, number], cells: [number, number]}
- *   | {name: "change", other: Matrix, queries: [Int32Array, Int32Array], keys: [Int32Array, Int32Array]}} Asked
+ *   | {name: "change", others: Matrix[][], queries: [Int32Array, Int32Array], keys: [Int32Array, Int32Array]}
+ *   | {name: "rollout", others: Matrix[][]}} Asked
  */
 
 /**
@@ -178,12 +179,48 @@ export function jobs(kernel) {
     return job(0, queries[0].length, take, () => (count ? sum / count : NaN));
   }
 
+  /**
+   * What of each position of the input is in each position after the last of some layers (Abnar and Zuidema 2020, section
+   * 3.1; trace/flow.py): the product of ½ (mean over heads) + ½ I, its rows scaled to sum to 1.
+   * @param {Matrix[][]} layers weights of all heads of each
+   */
+  function rollout(layers) {
+    const size = kernel.size(layers[0][0])[0];
+    const [row, mean] = [new Float64Array(size), new Float64Array(size)];
+    let [before, after] = [new Float64Array(0), new Float64Array(size * size)];
+    const take = (/** @type {number} */ at) => {
+      const [layer, query] = [Math.floor(at / size), at % size];
+      mean.fill(0);
+      for (const head of layers[layer]) {
+        kernel.fill(head, query, 0, size, row);
+        for (let key = 0; key < size; key++) mean[key] += row[key] || 0;
+      }
+      let total = 0;
+      for (let key = 0; key < size; key++) {
+        mean[key] = mean[key] / layers[layer].length / 2 + (key === query ? 0.5 : 0);
+        total += mean[key];
+      }
+      const start = query * size;
+      if (layer === 0) for (let key = 0; key < size; key++) after[start + key] = mean[key] / total;
+      else {
+        after.fill(0, start, start + size);
+        for (let via = 0; via < size; via++) {
+          const share = mean[via] / total;
+          if (share) for (let key = 0, from = via * size; key < size; key++, from++) after[start + key] += share * before[from];
+        }
+      }
+      if (query === size - 1) [before, after] = [after, before.length ? before : new Float64Array(size * size)];
+    };
+    return job(0, size * layers.length, take, () => Float32Array.from(before));
+  }
+
   return (matrix, asked) => {
     if (asked.name === "column") return column(matrix, asked.key);
     if (asked.name === "largest") return largest(matrix);
     if (asked.name === "sums") return sums(matrix);
     if (asked.name === "strongest") return strongest(matrix, asked.share, asked.most, asked.rows);
     if (asked.name === "pooled") return pooled(matrix, asked.rows, asked.columns, asked.cells);
-    return change(matrix, asked.other, asked.queries, asked.keys);
+    if (asked.name === "rollout") return rollout(asked.others);
+    return change(matrix, asked.others[0][0], asked.queries, asked.keys);
   };
 }

@@ -126,10 +126,25 @@ export function change(first, second, { queries, keys }) {
   const { matrix, crew } = madeOf(first);
   return crew.run(matrix, {
     name: "change",
-    other: madeOf(second).matrix,
+    others: [[madeOf(second).matrix]],
     queries: [queries.first, queries.second],
     keys: [keys.first, keys.second],
   });
+}
+
+/**
+ * What of each position of the input has reached each position after the last of some layers: attention rollout, with the
+ * residual connection as half of each layer. It costs the cube of the length: for pictures and sentences.
+ * @param {import("vitrail/types.js").Head[][]} layers all heads of each, from the first layer on; as many queries as keys
+ * @param {Crew} crew
+ * @param {string} name
+ * @returns {Promise<Look>} its `head` is -1
+ */
+export async function rolloutLook(layers, crew, name) {
+  const others = layers.map((heads) => heads.map((head) => /** @type {Matrix} */ ({ of: "head", head, quantity: "weight" })));
+  const weights = await crew.run(others[0][0], { name: "rollout", others });
+  const none = { ...layers[0][0].mask, rule: "all", bits: null };
+  return lookOf({ ...layers[0][0], v: null, g: null, vo: null, weights, mask: none }, "weight", crew, name, -1);
 }
 
 /**

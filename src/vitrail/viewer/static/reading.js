@@ -1,13 +1,14 @@
 /**
  * From the description in a file to axes, streams and layers; the twin of trace/reading.py and of the checks in
- * trace/layers.py, masks.py, biases.py and positions.py. Nothing is believed: a field is of its kind, or one sentence
- * says which isn't.
+ * trace/layers.py, masks.py, biases.py, positions.py and predictions.py.
  * @module
  */
 
-import { TraceError, isObject, quoted } from "vitrail/container.js";
+import { TraceError, quoted } from "vitrail/container.js";
+import { fits } from "vitrail/fields.js";
 
 /** @typedef {import("vitrail/container.js").Tensor} Tensor */
+/** @typedef {import("vitrail/fields.js").Fields} Fields */
 
 /**
  * What a layer is made of: numbers, and where in the file the rest is.
@@ -37,119 +38,15 @@ import { TraceError, isObject, quoted } from "vitrail/container.js";
  *   & {tensors: Record<"words" | "special" | "segments" | "offsets" | "places" | "hidden", Tensor | null>}} AxisParts
  */
 
-/** One JSON object, and the tensors that it names; a field that is missing is null. */
-export class Fields {
-  /** @param {unknown} value @param {string} where @param {Map<string, Tensor>} tensors */
-  constructor(value, where, tensors) {
-    if (!isObject(value)) throw new TraceError(`${where} is no JSON object`);
-    /** @type {Map<string, unknown>} */
-    this.value = new Map(Object.entries(value));
-    this.where = where;
-    this.tensors = tensors;
-  }
-
-  /** @param {string} name @returns {string | null} */
-  text(name) {
-    return /** @type {string | null} */ (this.kind(name, (one) => typeof one === "string", "a text"));
-  }
-
-  /** @param {string} name @returns {number | null} */
-  whole(name) {
-    return /** @type {number | null} */ (this.kind(name, Number.isSafeInteger, "a whole number of at most 53 bits"));
-  }
-
-  /** @param {string} name @returns {number | null} */
-  number(name) {
-    return /** @type {number | null} */ (this.kind(name, Number.isFinite, "a finite number"));
-  }
-
-  /** @param {string} name @returns {unknown[]} */
-  items(name) {
-    return /** @type {unknown[] | null} */ (this.kind(name, Array.isArray, "a list")) ?? [];
-  }
-
-  /** @param {string} name @returns {string[] | null} */
-  texts(name) {
-    if (!this.has(name)) return null;
-    const found = this.items(name);
-    if (!found.every((one) => typeof one === "string")) throw this.wrong(name, "a list of texts");
-    return /** @type {string[]} */ (found);
-  }
-
-  /** @param {string} name @returns {Record<string, string>} */
-  names(name) {
-    const found = this.kind(name, isObject, "texts by name") ?? {};
-    if (!Object.values(found).every((one) => typeof one === "string")) throw this.wrong(name, "texts by name");
-    return /** @type {Record<string, string>} */ (found);
-  }
-
-  /** @param {string} name @returns {[number, number] | null} */
-  pair(name) {
-    if (!this.has(name)) return null;
-    const found = this.items(name);
-    const counts = found.every((one) => Number.isInteger(one) && Number(one) > 0 && Number(one) < 2 ** 31);
-    if (found.length !== 2 || !counts) throw this.wrong(name, "two counts");
-    return /** @type {[number, number]} */ (found);
-  }
-
-  /** @param {string} name @returns {Fields[]} */
-  objects(name) {
-    return this.items(name).map((one, place) => new Fields(one, `${name} ${place} of ${this.where}`, this.tensors));
-  }
-
-  /** @param {string} name @returns {Fields | null} */
-  object(name) {
-    return this.has(name) ? new Fields(this.value.get(name), `${name} of ${this.where}`, this.tensors) : null;
-  }
-
-  /**
-   * A tensor that the field names, of this shape: null stands for any length.
-   * @param {string} name
-   * @param {"F" | "I" | "U"} kind broken or whole numbers, or bytes
-   * @param {(number | null)[] | null} [shape]
-   * @returns {Tensor | null}
-   */
-  tensor(name, kind, shape) {
-    const label = this.text(name);
-    if (label === null) return null;
-    const found = this.tensors.get(label);
-    if (!found) throw new TraceError(`${name} of ${this.where} is said to be the tensor ${quoted(label)}, which isn't in the file`);
-    if (found.dtype[0] !== kind) throw this.wrong(name, `a tensor that can be meant: ${quoted(label)} is ${found.dtype}`);
-    if (shape && !fits(found.shape, shape)) {
-      const wanted = shape.map((count) => count ?? "any").join(", ");
-      throw new TraceError(`${name} of ${this.where} is [${found.shape.join(", ")}], and [${wanted}] is needed`);
-    }
-    return found;
-  }
-
-  /** @template T @param {string} name @param {T | null} value @returns {T} */
-  needed(name, value) {
-    if (value === null) throw new TraceError(`${name} of ${this.where} is missing`);
-    return value;
-  }
-
-  /** @param {string} name @param {string} wanted */
-  wrong(name, wanted) {
-    return new TraceError(`${name} of ${this.where} isn't ${wanted}`);
-  }
-
-  /** @param {string} name */
-  has(name) {
-    return (this.value.get(name) ?? null) !== null;
-  }
-
-  /** @param {string} name @param {(value: unknown) => boolean} is @param {string} wanted @returns {unknown} */
-  kind(name, is, wanted) {
-    const found = this.value.get(name) ?? null;
-    if (found !== null && !is(found)) throw this.wrong(name, wanted);
-    return found;
-  }
-}
-
-/** @param {number[]} found @param {(number | null)[]} wanted */
-function fits(found, wanted) {
-  return found.length === wanted.length && wanted.every((count, at) => count === null || count === found[at]);
-}
+/**
+ * @typedef {Object} PredictionParts
+ * @property {"next token" | "token" | "class"} of
+ * @property {string[]} texts
+ * @property {Tensor} choices
+ * @property {Tensor} probabilities
+ * @property {Tensor | null} lens
+ * @property {Tensor | null} lensProbabilities
+ */
 
 /** @param {Fields} found @returns {AxisParts} */
 export function readAxis(found) {
@@ -293,4 +190,22 @@ function readDigest(found, heads) {
   if (!uniform.every((one) => one === null || Number.isFinite(one))) throw found.wrong("uniform", "a list of numbers");
   if (!counts.every((one) => Number.isSafeInteger(one) && Number(one) >= 0)) throw found.wrong("counts", "a list of counts");
   return { names, scores, uniform: /** @type {(number | null)[]} */ (uniform), counts: /** @type {number[]} */ (counts), thumbnails };
+}
+
+/** @param {Fields | null} found @param {number} layers @param {number} queries @returns {PredictionParts | null} */
+export function readPredictions(found, layers, queries) {
+  if (!found) return null;
+  const of = found.needed("of", found.text("of"));
+  if (of !== "next token" && of !== "token" && of !== "class") throw found.wrong("of", "next token, token or class");
+  const choices = found.needed("choices", found.tensor("choices", "I", [null, null]));
+  if (![1, queries].includes(choices.shape[0])) throw found.wrong("choices", `at ${queries} positions, or 1 for all`);
+  const lens = found.tensor("lens", "I", [layers, choices.shape[0], null]);
+  return {
+    of,
+    texts: found.needed("texts", found.texts("texts")),
+    choices,
+    probabilities: found.needed("probabilities", found.tensor("probabilities", "F", choices.shape)),
+    lens,
+    lensProbabilities: lens && found.needed("lens_probabilities", found.tensor("lens_probabilities", "F", lens.shape)),
+  };
 }

@@ -7,7 +7,8 @@
  */
 
 import { SIZES, TraceError, numbers, openContainer, parseObject, quoted } from "vitrail/container.js";
-import { Fields, readAxis, readLayer } from "vitrail/reading.js";
+import { Fields } from "vitrail/fields.js";
+import { readAxis, readLayer, readPredictions } from "vitrail/reading.js";
 
 export { TraceError };
 
@@ -53,10 +54,12 @@ async function open(source) {
   for (const { name, image } of axisParts.values()) {
     if (image !== null && !images.has(image)) throw new TraceError(`the axis ${quoted(name)} is of the image ${quoted(image)}, which isn't in the file`);
   }
-  const streamParts = top.objects("streams").map((stream) => ({
-    name: stream.needed("name", stream.text("name")),
-    layers: stream.objects("layers").map((layer) => readLayer(layer, stream, axisParts)),
-  }));
+  const streamParts = top.objects("streams").map((stream) => {
+    const layers = stream.objects("layers").map((layer) => readLayer(layer, stream, axisParts));
+    const queries = axisParts.get(stream.text("queries") ?? "")?.length ?? 0;
+    const predictions = readPredictions(stream.object("predictions"), layers.length, queries);
+    return { name: stream.needed("name", stream.text("name")), layers, predictions };
+  });
   if (!streamParts.length || new Set(streamParts.map(({ name }) => name)).size < streamParts.length) {
     throw new TraceError("its streams aren't at least one, and each name once");
   }
@@ -227,6 +230,25 @@ async function open(source) {
         if (heads.get(label) === entry && heads.delete(label)) held -= entry.bytes;
       });
       return loading;
+    },
+    async predictions(stream) {
+      const parts = streamParts[streams.indexOf(streamOf(stream))].predictions;
+      if (!parts) return null;
+      const { of, texts, choices, probabilities, lens, lensProbabilities } = parts;
+      const found = await Promise.all([load(choices), load(probabilities), load(lens), load(lensProbabilities)]);
+      if ([found[0], found[2]].some((places) => places?.some((place) => !(place >= 0 && place < texts.length)))) {
+        throw new TraceError(`the stream ${quoted(stream)} of ${source.name} predicts what isn't among its ${texts.length} texts.`);
+      }
+      return {
+        of,
+        positions: choices.shape[0],
+        layers: lens ? lens.shape[0] : 0,
+        likeliest(position, layer) {
+          const [places, chances, best] = layer === undefined ? [found[0], found[1], choices.shape[1]] : [found[2], found[3], lens?.shape[2] ?? 0];
+          const start = ((layer ?? 0) * choices.shape[0] + position) * best;
+          return Array.from({ length: best }, (_, at) => ({ text: texts[places?.[start + at] ?? -1] ?? "", probability: chances?.[start + at] ?? NaN }));
+        },
+      };
     },
     async image(name) {
       const tensor = images.get(name);

@@ -67,6 +67,16 @@
  */
 
 /**
+ * What a model says at each query of a stream, and what it would say after each layer: the logit lens.
+ * @typedef {Object} Predictions
+ * @property {"next token" | "token" | "class"} of the token after each position, the one at it, or a class
+ * @property {number} positions one for each query, or 1 for the whole input
+ * @property {(position: number, layer?: number) => {text: string, probability: number}[]} likeliest the likeliest first;
+ *   after a layer's block where one is given, and none where there is no lens
+ * @property {number} layers of the lens; 0 without one
+ */
+
+/**
  * @typedef {Object} Picture
  * @property {number} width
  * @property {number} height
@@ -124,6 +134,7 @@
  * @property {(stream: string, layer: number, head: number) => Promise<Head>} head read when it is asked for; those that
  *   are asked for in one moment are read together
  * @property {(name: string) => Promise<Picture>} image
+ * @property {(stream: string) => Promise<Predictions | null>} predictions null where the trace has none
  */
 
 /** @typedef {"weight" | "score" | "gradient" | "weight-gradient" | "weight-value" | "difference"} Quantity */
@@ -247,7 +258,6 @@
  * @typedef {Object} Overview
  * @property {Store} store
  * @property {Stream} stream
- * @property {Axis} keys of the first layer: which drawing shows a head best
  * @property {Named[][]} roles [layer][head]
  * @property {Ramp} ramp
  */
@@ -271,6 +281,7 @@
  * @property {(x1: number, y1: number, x2: number, y2: number, colour: string, width?: number, alpha?: number) => void} line
  * @property {(points: number[], colour: string, width?: number, alpha?: number) => void} curve cubic Bézier: 8 numbers
  * @property {(x: number, y: number, width: number, height: number, colour: string, alpha?: number) => void} rect
+ * @property {(x: number, y: number, radius: number, colour: string) => void} disc
  * @property {(x: number, y: number, width: number, height: number, colour: string, line?: number) => void} frame
  * @property {(text: string, x: number, y: number, style: {size: number, colour: string, align?: "left" | "right" | "center",
  *   mono?: boolean, weight?: number, turn?: number}) => void} text

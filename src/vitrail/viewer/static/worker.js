@@ -82,7 +82,7 @@ function working(makeKernel, makeJobs, slice, answer, later) {
     else {
       const { ask, turn, asked } = message;
       const matrix = whole(message.matrix);
-      const all = "other" in asked ? { ...asked, other: whole(asked.other) } : asked;
+      const all = "others" in asked ? { ...asked, others: asked.others.map((some) => some.map(whole)) } : asked;
       waiting.push({ ask, turn, job: begin(matrix, /** @type {Asked} */ (all)) });
       wake();
     }
@@ -174,14 +174,17 @@ export function crew({ workers = true } = {}) {
       worker?.postMessage({ head: number, numbers: head });
     }
     sent.set(number, bytes);
+    return { ...matrix, head: number };
+  }
+
+  /** The worker forgets heads that were not used for long; jobs that it has begun keep theirs. */
+  function makeRoom() {
     for (const [old, size] of sent) {
-      // The two that were used last stay: a difference needs both.
-      if (held <= HEADS || sent.size <= 2) break;
+      if (held <= HEADS) break;
       sent.delete(old);
       held -= size;
       worker?.postMessage({ forget: old });
     }
-    return { ...matrix, head: number };
   }
 
   return {
@@ -196,8 +199,9 @@ export function crew({ workers = true } = {}) {
       return new Promise((give, fail) => {
         asked.set(ask, { give, fail, message });
         if (!worker) return onPage(message);
-        const other = "other" in what ? { ...what, other: numberedMatrix(what.other) } : what;
-        worker.postMessage({ ask, turn, matrix: numberedMatrix(matrix), asked: other });
+        const sentAlong = "others" in what ? { ...what, others: what.others.map((some) => some.map(numberedMatrix)) } : what;
+        worker.postMessage({ ask, turn, matrix: numberedMatrix(matrix), asked: sentAlong });
+        makeRoom();
       });
     },
     drop() {
