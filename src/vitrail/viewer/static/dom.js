@@ -93,6 +93,6 @@ export function number(value) {
   if (Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value < 0 ? "−∞" : "∞";
   const size = Math.abs(value);
-  const text = size === 0 ? "0" : size >= 1000 || size < 0.001 ? value.toExponential(1) : value.toFixed(size >= 100 ? 1 : 3);
+  const text = size === 0 ? "0" : size >= 1000 || size < 0.001 ? value.toExponential(1) : value.toFixed(size >= 100 ? 1 : size >= 0.01 ? 3 : 4);
   return text.replace("-", "−");
 }
