@@ -64,7 +64,7 @@ export async function boot(config) {
   document.body.replaceChildren(main);
   window.said = said;
   window.config = config;
-  config.selected?.({ trace: "t0", stream: stream.name, layer: 1, head: 2, query: 3, key: -1, hover: null });
+  config.tell?.({ stream: stream.name, layer: 1, head: 2, query: 3, key: -1 });
   document.title = config.title;
 }
 """

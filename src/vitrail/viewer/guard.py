@@ -85,7 +85,7 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        answer: ASGIApp | None = self._refusal(scope) or self.app
+        answer: ASGIApp = self._refusal(scope) or self.app
         try:
             await answer(scope, receive, guarded)
         except Exception as error:

@@ -42,11 +42,11 @@ class Library:
         self.growing = False
         """More may come without the page's asking: it looks for them from time to time."""
 
-    def add(self, path: Path, name: str | None = None, origin: Any = None) -> Entry:
+    def add(self, path: Path, name: str | None = None, *, origin: Any = None, identity: str | None = None) -> Entry:
         """List a file; one that isn't a trace is listed with the reason."""
         place = Path(path).resolve()
         name = name or place.stem
-        identity = hashlib.blake2b(os.fsencode(place), digest_size=8).hexdigest()
+        identity = identity or hashlib.blake2b(os.fsencode(place), digest_size=8).hexdigest()
         about, error = _about(place)
         entry = Entry(identity, name, "http", f"/traces/{identity}", error, about)
         with self._lock:

@@ -4,7 +4,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from os import PathLike
@@ -63,8 +63,8 @@ def to_html(
     target = Path(path)
     with ExitStack() as stack:
         entries = embedded(traces, stack)
-        about = {"nonce": secrets.token_urlsafe(16), "title": title or target.stem}
-        bare = sum(len(piece.encode()) for piece in pieces([], modules="inlined", **about))
+        nonce, title = secrets.token_urlsafe(16), title or target.stem
+        bare = sum(len(piece.encode()) for piece in pieces([], nonce=nonce, modules="inlined", title=title))
         described = sum(len(str(entry.described())) for entry in entries)
         size = bare + described + sum(-(-_length(entry) // 3) * 4 for entry in entries)
         if tell is not None:
@@ -74,7 +74,7 @@ def to_html(
                 f"{target} would have {size / 1e6:,.1f} MB, and {limit / 1e6:,.1f} MB are allowed: capture with half "
                 "precision (Wishes(half=True), --half) or without values (Wishes(values=False)), or raise the limit."
             )
-        return OneFile(target, _write(target, entries, about))
+        return OneFile(target, _write(target, pieces(entries, nonce=nonce, modules="inlined", title=title)))
 
 
 def embedded(traces: Traces | Sequence[Traces] | Mapping[str, Traces], stack: ExitStack) -> list[Entry]:
@@ -132,12 +132,11 @@ def _length(entry: Entry) -> int:
     return 0 if entry.path is None else entry.path.stat().st_size
 
 
-def _write(target: Path, entries: Sequence[Entry], about: Mapping[str, str]) -> int:
+def _write(target: Path, text: Iterable[str]) -> int:
     part = target.with_name(target.name + ".part")
     try:
         with part.open("w", encoding="utf-8", newline="\n") as file:
-            for piece in pieces(entries, modules="inlined", nonce=about["nonce"], title=about["title"]):
-                file.write(piece)
+            file.writelines(text)
         os.replace(part, target)
     except OSError as error:
         part.unlink(missing_ok=True)

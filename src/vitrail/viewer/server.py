@@ -22,22 +22,27 @@ from starlette.routing import Route
 
 from vitrail.viewer.guard import Door, Guard
 from vitrail.viewer.library import Library
+from vitrail.viewer.live import Desk
 from vitrail.viewer.page import KINDS, escaped, page, policy, static_files
 from vitrail.viewer.ranges import send_file
 
 
-def application(library: Library, *, door: Door | None = None, title: str = "Vitrail") -> Guard:
+def application(
+    library: Library, *, desk: Desk | None = None, door: Door | None = None, title: str = "Vitrail"
+) -> Guard:
     """The server's answers, as an ASGI application.
 
     Args:
         library: the traces.
+        desk: live models; None without.
         door: who may ask; only this machine by default.
         title: what the browser's tab says.
     """
 
     async def show(request: Request) -> Response:
         nonce = secrets.token_urlsafe(16)
-        text = page(library.entries(), nonce=nonce, title=title, growing=library.growing)
+        live = None if desk is None else desk.described()
+        text = page(library.entries(), nonce=nonce, live=live, title=title, growing=library.growing)
         return HTMLResponse(text, headers={"Content-Security-Policy": policy(nonce)})
 
     async def static(request: Request) -> Response:
@@ -63,6 +68,9 @@ def application(library: Library, *, door: Door | None = None, title: str = "Vit
         Route("/api/traces", traces),
         Route("/traces/{identity}", trace),
     ]
+    if desk is not None:
+        routes.append(Route("/api/attend", desk.attend, methods=["POST"]))
+        routes.append(Route("/api/ablate", desk.ablate, methods=["POST"]))
     return Guard(Starlette(routes=routes), door or Door())
 
 

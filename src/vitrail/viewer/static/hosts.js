@@ -37,8 +37,10 @@ import { base64Source, httpSource, portSource } from "vitrail/source.js";
  * @property {{models: LiveModel[], ablate: boolean} | null} live models that run on what is typed
  * @property {boolean} tour first-time visitors are shown around
  * @property {boolean} growing more traces may come: `grow` tells of them
- * @property {(state: import("vitrail/types.js").State) => void} [selected] of a notebook: what is looked at goes to Python
+ * @property {(selection: Selection) => void} [tell] of a notebook: what is looked at goes to Python
  */
+
+/** @typedef {{trace?: string, stream: string, layer: number, head: number, query: number, key: number}} Selection */
 
 /** Milliseconds between two questions for traces that have come since. */
 const GROWING = 3000;
@@ -52,7 +54,7 @@ export async function hosted() {
   const config = JSON.parse(written("vitrail"));
   const port = config.sources.some(({ kind }) => kind === "port") ? await notebookPort() : null;
   for (const entry of config.sources) entry.source = sourceOf(entry, port);
-  if (port) config.selected = (state) => port.tell(state);
+  if (port) config.tell = (selection) => port.tell(selection);
   return config;
 }
 
@@ -100,7 +102,7 @@ function written(id) {
 /**
  * @typedef {Object} Port
  * @property {(id: string, start: number, end: number) => Promise<ArrayBuffer>} ask
- * @property {(state: import("vitrail/types.js").State) => void} tell
+ * @property {(selection: Selection) => void} tell
  */
 
 /**
@@ -135,6 +137,6 @@ async function notebookPort() {
         waiting.set(asked, { resolve, reject });
         port.postMessage({ call: asked, id, start, end });
       }),
-    tell: ({ trace, stream, layer, head, query, key }) => port.postMessage({ selection: { trace, stream, layer, head, query, key } }),
+    tell: (selection) => port.postMessage({ selection }),
   };
 }

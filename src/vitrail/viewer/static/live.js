@@ -19,6 +19,9 @@ import { httpSource } from "vitrail/source.js";
 
 export const live = { render, ablate };
 
+/** Bytes of an image that the server reads. */
+const LARGEST = 20 * 2 ** 20;
+
 /**
  * The form; returns how to take it away.
  * @param {HTMLElement} element
@@ -60,6 +63,10 @@ function render(element, { config, open }) {
 
   /** @param {File} chosen */
   function take(chosen) {
+    if (chosen.size > LARGEST) {
+      fill(said, `${chosen.name} is larger than the 20 MB that are read: choose a smaller one.`);
+      return;
+    }
     picture = chosen;
     fill(zone, chosen.name);
     void ask();
