@@ -4,6 +4,7 @@
  */
 
 import { el, fill, shown } from "vitrail/dom.js";
+import { lastParts } from "vitrail/inspector.js";
 
 /** @typedef {{id: string, name: string}} Listed */
 
@@ -40,7 +41,7 @@ export function header(element, { store, listed, tools }) {
       const seen = state.swapped && other ? other : trace;
       const { texts, model, weights, target } = seen.provenance;
       const words = texts.length ? texts.map((text) => `“${shown(text.length > 400 ? `${text.slice(0, 400)}…` : text)}”`).join("  +  ") : seen.name;
-      const about = [model.split(/[\\/]/).filter(Boolean).slice(-2).join("/"), weights, target ? `gradients of the ${target}` : ""].filter(Boolean).join(" · ");
+      const about = [lastParts(model), weights, target ? `gradients of the ${target}` : ""].filter(Boolean).join(" · ");
       fill(
         reading,
         el("span", { class: "text", title: texts.join("\n") }, words),

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { el, fill, label, number } from "vitrail/dom.js";
+import { el, fill, label, number, shown } from "vitrail/dom.js";
 import { caution, exactness, headSentence, SCORES, scoreLabel } from "vitrail/sentences.js";
 import { lookedAt } from "vitrail/store.js";
 
@@ -16,6 +16,7 @@ import { lookedAt } from "vitrail/store.js";
  * @property {import("vitrail/types.js").Axis} keys of tokens, also where words are drawn
  * @property {{role: string, colour: string, score: number} | null} role
  * @property {import("vitrail/types.js").Provenance} provenance
+ * @property {import("vitrail/types.js").Predictions | null} predictions
  * @property {{label: string, title: string, run: () => Promise<string>}[]} actions what a live model can be asked
  */
 
@@ -25,11 +26,12 @@ import { lookedAt } from "vitrail/store.js";
  * @returns {{update: (inspected: Inspected | null) => void}}
  */
 export function inspector(element, store) {
+  const head = el("div", { class: "part" });
   const pair = el("section", { "aria-label": "selection" });
-  const head = el("div", { style: { display: "contents" } });
-  element.append(head, pair);
+  const rest = el("div", { class: "part" });
+  element.append(head, pair, rest);
   /** @type {Inspected | null} */
-  let shown = null;
+  let inspected = null;
   let waiting = false;
   store.subscribe((_, changed) => {
     const moved = ["hover", "query", "key", "pin"].some((name) => changed.has(/** @type {keyof import("vitrail/types.js").State} */ (name)));
@@ -37,23 +39,25 @@ export function inspector(element, store) {
     waiting = true;
     requestAnimationFrame(() => {
       waiting = false;
-      if (shown) fill(pair, ...selection(shown.scene, store));
+      if (inspected) fill(pair, ...selection(inspected, store));
     });
   });
   return {
-    update(inspected) {
-      shown = inspected;
+    update(now) {
+      inspected = now;
       fill(head, ...(inspected ? aboutHead(inspected) : []));
-      fill(pair, ...(inspected ? selection(inspected.scene, store) : []));
+      fill(pair, ...(inspected ? selection(inspected, store) : []));
+      fill(rest, ...(inspected ? figures(inspected) : []));
     },
   };
 }
 
-/** @param {Inspected} inspected */
-function aboutHead({ scene, layer, keys, role, provenance, actions }) {
+/** What the chosen head does. @param {Inspected} inspected */
+function aboutHead({ scene, layer, keys, role, actions }) {
   const head = scene.looks[0].head;
   const warning = caution(layer, head, scene.numbers, keys);
   const said = el("p", { class: "small", "aria-live": "polite" });
+  const buttons = actions.map(({ label: name, title, run }) => el("button", { title, onclick: () => ask(said, run) }, name));
   return [
     el(
       "section",
@@ -63,23 +67,28 @@ function aboutHead({ scene, layer, keys, role, provenance, actions }) {
     ),
     el("p", { class: "sentence" }, headSentence(layer, head, role)),
     warning ? el("p", { class: "caution" }, warning) : "",
-    actions.length
-      ? el(
-          "section",
-          {},
-          el("div", { class: "row" }, ...actions.map(({ label: name, title, run }) => el("button", { title, onclick: () => ask(said, run) }, name))),
-          said,
-        )
-      : "",
-    el("section", {}, el("h3", {}, "Scores of this head"), scoreTable(layer, head, scene.ramp)),
+    buttons.length ? el("section", { "aria-label": "ask the model" }, el("div", { class: "row" }, ...buttons), said) : "",
+  ];
+}
+
+/** All numbers of the chosen head, and where they come from. @param {Inspected} inspected */
+function figures({ scene, layer, provenance }) {
+  const { model, revision, weights, precision, versions } = provenance;
+  return [
+    el("section", {}, el("h3", {}, "Scores of this head"), scoreTable(layer, scene.looks[0].head, scene.ramp)),
     el(
       "section",
       { class: "small" },
       el("p", {}, exactness(layer)),
-      el("p", {}, [provenance.model, provenance.revision, provenance.weights, provenance.precision].filter(Boolean).join(" · ")),
-      el("p", {}, Object.entries(provenance.versions).map(([name, version]) => `${name} ${version}`).join(", ")),
+      el("p", { title: model }, [lastParts(model), revision, weights, precision].filter(Boolean).join(" · ")),
+      el("p", {}, Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", ")),
     ),
   ];
+}
+
+/** The end of a path, which tells models apart. @param {string} model */
+export function lastParts(model) {
+  return model.split(/[\\/]/).filter(Boolean).slice(-2).join("/");
 }
 
 /** @param {HTMLElement} said @param {() => Promise<string>} run */
@@ -124,8 +133,8 @@ function bar(share, uniform, ramp) {
   );
 }
 
-/** @param {Scene} scene @param {import("vitrail/types.js").Store} store @returns {(HTMLElement | string)[]} */
-function selection(scene, store) {
+/** @param {Inspected} inspected @param {import("vitrail/types.js").Store} store @returns {(HTMLElement | string)[]} */
+function selection({ scene, predictions }, store) {
   const state = store.get();
   const { query, key } = lookedAt(state);
   const here = (/** @type {number} */ at, /** @type {number} */ length) => at >= 0 && at < length;
@@ -151,7 +160,31 @@ function selection(scene, store) {
     ];
   }
   if (!here(query, look.queries)) return [el("h3", {}, "Looked at"), el("p", { class: "pair" }, token(scene.keys, key))];
-  return [el("h3", {}, `${scene.quantity.label} from`), el("p", { class: "pair" }, token(scene.queries, query)), strongest(scene, query)];
+  return [
+    el("h3", {}, `${scene.quantity.label} from`),
+    el("p", { class: "pair" }, token(scene.queries, query)),
+    strongest(scene, query),
+    ...(predictions && !store.get().words ? says(predictions, query, store.get().layer) : []),
+  ];
+}
+
+/**
+ * What the model says at a position, and would after this layer already (the logit lens).
+ * @param {import("vitrail/types.js").Predictions} predictions @param {number} query @param {number} layer
+ */
+function says(predictions, query, layer) {
+  const position = predictions.positions === 1 ? 0 : query;
+  if (position >= predictions.positions) return [];
+  const last = list("The model says here", predictions.likeliest(position));
+  return layer < predictions.layers ? [...last, ...list(`After layer ${layer} it would say`, predictions.likeliest(position, layer))] : last;
+}
+
+/** @param {string} title @param {{text: string, probability: number}[]} likeliest */
+function list(title, likeliest) {
+  const rows = likeliest.map(({ text, probability }) =>
+    el("tr", {}, el("th", { scope: "row" }, el("span", { class: "token" }, shown(text))), el("td", { class: "value" }, number(probability))),
+  );
+  return rows.length ? [el("h3", { class: "next" }, title), el("table", {}, el("tbody", {}, ...rows))] : [];
 }
 
 /** @param {Scene} scene @param {number} query */

@@ -61,6 +61,7 @@ export function painter(store, { parts, map, bar, side, actions }, crew) {
     const colours = headColours(layer.heads, theme);
     const scene = await makeScene(store, trace, other, { crew, ramp, colours });
     const mapped = await mapOf(trace, stream, there, roles, ramp);
+    const predictions = await trace.predictions(stream.name);
     if (stale()) return;
     const keys = trace.axis(layer.keyAxis);
     bar.update({
@@ -73,8 +74,8 @@ export function painter(store, { parts, map, bar, side, actions }, crew) {
       special: [trace.axis(layer.queryAxis), keys].some(({ special }) => special?.some(Boolean)),
     });
     map.update(mapped, ramp, { streams: trace.streams.map(({ name }) => name), scores: mapChoices(stream, there) });
-    side.update({ scene, layer, keys, role: roles[state.layer][state.head], provenance: trace.provenance, actions: actions() });
-    draw(state.drawing, scene, { store, stream, ramp, roles, keys: trace.axis(stream.layers[0].keyAxis) });
+    side.update({ scene, layer, keys, role: roles[state.layer][state.head], provenance: trace.provenance, predictions, actions: actions() });
+    draw(state.drawing, scene, { store, stream, ramp, roles });
   }
 
   /** @param {import("vitrail/types.js").Drawing} drawing @param {import("vitrail/types.js").Scene} scene @param {import("vitrail/types.js").Overview} overview */

@@ -4,13 +4,15 @@
  */
 
 import { align } from "vitrail/align.js";
-import { differenceLook, lookOf, QUANTITIES, quantities, wordAxis, wordLook } from "vitrail/looks.js";
-import { MOST, rolloutLook } from "vitrail/rollout.js";
+import { differenceLook, lookOf, QUANTITIES, quantities, rolloutLook, wordAxis, wordLook } from "vitrail/looks.js";
 
 /** @typedef {import("vitrail/types.js").State} State */
 /** @typedef {import("vitrail/types.js").Axis} Axis */
 /** @typedef {import("vitrail/types.js").Look} Look */
 /** @typedef {import("vitrail/types.js").OpenTrace} OpenTrace */
+
+/** Positions up to which the page multiplies whole layers. */
+const ROLLED = 640;
 
 /**
  * The state as far as this trace has it: a stream, layer or head that isn't there becomes one that is.
@@ -98,7 +100,7 @@ export async function makeScene(store, trace, other, { crew, ramp, colours }) {
     quantity: { ...QUANTITIES[state.quantity], signed: looks[0].signed },
     ...(await picturesOf(trace, queries, keys)),
     every: () => everyHead(trace, state, layer.heads, crew),
-    ...(layer.queryAxis === layer.keyAxis && layer.queries <= MOST ? { rollout: () => rolloutLook(trace, state.stream, state.layer, crew) } : {}),
+    ...(layer.queryAxis === layer.keyAxis && layer.queries <= ROLLED ? { rollout: () => rolloutOf(trace, state, crew) } : {}),
     ramp,
   };
 }
@@ -145,4 +147,13 @@ function everyHead(trace, state, heads, crew) {
   return Promise.all(
     Array.from({ length: heads }, async (_, head) => lookOf(await trace.head(state.stream, state.layer, head), quantity, crew, `${state.layer}.${head}`, head)),
   );
+}
+
+/** All layers up to this one, multiplied. @param {OpenTrace} trace @param {State} state @param {import("vitrail/types.js").Crew} crew */
+async function rolloutOf(trace, state, crew) {
+  const layers = trace.stream(state.stream).layers.slice(0, state.layer + 1);
+  const heads = await Promise.all(
+    layers.map((layer) => Promise.all(Array.from({ length: layer.heads }, (_, head) => trace.head(state.stream, layer.index, head)))),
+  );
+  return rolloutLook(heads, crew, `rollout to layer ${state.layer}`);
 }

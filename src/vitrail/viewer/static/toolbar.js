@@ -54,7 +54,7 @@ export function toolbar(element, store, exports) {
   const [special, specialLabel] = check("added tokens", "Show tokens that the model added", (on) => store.set({ special: on }));
   const heads = el("div", { class: "heads", role: "group", "aria-label": "heads whose lines are drawn" });
   const end = el("div", { class: "end" }, ...exports.map(({ label, title, run }) => el("button", { class: "plain", title, onclick: run }, label)));
-  element.append(tabs, quantity, sentences, wordsLabel, specialLabel, heads, end);
+  element.append(el("div", {}, tabs, end), el("div", { class: "settings" }, quantity, sentences, wordsLabel, specialLabel, heads));
 
   /** @param {KeyboardEvent} event */
   function roving(event) {
@@ -121,7 +121,7 @@ function everyHead(store, count) {
   const { heads, head } = store.get();
   const every = heads.length === count;
   const all = Array.from({ length: count }, (_, one) => one);
-  return el("button", { title: "All heads of this layer, or one", onclick: () => store.set({ heads: every ? [head] : all }) }, every ? "one" : "all");
+  return el("button", { title: "All heads of this layer, or one", onclick: () => store.set({ heads: every ? [head] : all }) }, every ? "one" : "every");
 }
 
 /**
