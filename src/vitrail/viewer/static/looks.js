@@ -135,16 +135,36 @@ export function change(first, second, { queries, keys }) {
 /**
  * What of each position of the input has reached each position after the last of some layers: attention rollout, with the
  * residual connection as half of each layer. It costs the cube of the length: for pictures and sentences.
- * @param {import("vitrail/types.js").Head[][]} layers all heads of each, from the first layer on; as many queries as keys
+ * @param {Look[][]} layers weights of all heads of each, from the first layer on; as many queries as keys
  * @param {Crew} crew
  * @param {string} name
  * @returns {Promise<Look>} its `head` is -1
  */
 export async function rolloutLook(layers, crew, name) {
-  const others = layers.map((heads) => heads.map((head) => /** @type {Matrix} */ ({ of: "head", head, quantity: "weight" })));
+  const others = layers.map((looks) => looks.map((one) => madeOf(one).matrix));
   const weights = await crew.run(others[0][0], { name: "rollout", others });
-  const none = { ...layers[0][0].mask, rule: "all", bits: null };
-  return lookOf({ ...layers[0][0], v: null, g: null, vo: null, weights, mask: none }, "weight", crew, name, -1);
+  const { queries, keys } = layers[0][0];
+  /** @type {import("vitrail/types.js").Head} */
+  const head = {
+    queries,
+    keys,
+    width: 1,
+    valueWidth: 0,
+    q: new Float32Array(queries),
+    k: new Float32Array(keys),
+    v: null,
+    g: null,
+    vo: null,
+    lse: new Float64Array(queries),
+    sink: null,
+    weights,
+    scale: 1,
+    softcap: null,
+    softcapOrder: "before mask",
+    bias: { kind: "none", values: new Float32Array(0) },
+    mask: { rule: "all", offset: 0, before: null, after: null, length: 0, queryBlocks: null, keyBlocks: null, bits: null },
+  };
+  return lookOf(head, "weight", crew, name, -1);
 }
 
 /**
