@@ -151,7 +151,9 @@ def write_texts(folder: Path) -> None:
 
 
 @pytest.mark.timeout(600)  # a minute at rest
-@pytest.mark.parametrize("page", ["README.md", "docs/tour.md", "docs/vision.md", "docs/faces.md", "docs/text.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/tour.md", "docs/vision.md", "docs/faces.md", "docs/text.md", "docs/attention.md"]
+)
 def test_a_page_runs_from_top_to_bottom(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its commands in order, only smaller, and then its Python."""
     monkeypatch.chdir(tmp_path)
