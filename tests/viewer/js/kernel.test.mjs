@@ -174,10 +174,8 @@ test("rollout over four layers is Python's", { skip }, async () => {
   const source = await diskSource(`${folder}/single.safetensors`);
   const trace = await openTrace(source);
   const wanted = JSON.parse(await readFile(`${folder}/single.rollout.json`, "utf8"));
-  const layers = [0, 1, 2, 3].map((layer) =>
-    Promise.all([0, 1, 2, 3, 4, 5].map(async (head) => lookOf(await trace.head("self", layer, head), "weight", team, "", head))),
-  );
-  const look = await rolloutLook(await Promise.all(layers), team, "rollout");
+  const heads = [0, 1, 2, 3].map((layer) => Promise.all([0, 1, 2, 3, 4, 5].map((head) => trace.head("self", layer, head))));
+  const look = await rolloutLook(await Promise.all(heads), team, "rollout");
   wanted.forEach((row, query) => near(look.row(query), row, `rollout ${query}`));
   near([await look.largest()], [Math.max(...wanted.flat())], "largest");
   await source.close();

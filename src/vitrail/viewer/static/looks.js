@@ -135,13 +135,13 @@ export function change(first, second, { queries, keys }) {
 /**
  * What of each position of the input has reached each position after the last of some layers: attention rollout, with the
  * residual connection as half of each layer. It costs the cube of the length: for pictures and sentences.
- * @param {Look[][]} layers weights of all heads of each, from the first layer on; as many queries as keys
+ * @param {import("vitrail/types.js").Head[][]} layers all heads of each, from the first layer on; as many queries as keys
  * @param {Crew} crew
  * @param {string} name
  * @returns {Promise<Look>} its `head` is -1
  */
 export async function rolloutLook(layers, crew, name) {
-  const others = layers.map((looks) => looks.map((one) => madeOf(one).matrix));
+  const others = layers.map((heads) => heads.map((head) => /** @type {Matrix} */ ({ of: "head", head, quantity: "weight" })));
   const weights = await crew.run(others[0][0], { name: "rollout", others });
   const { queries, keys } = layers[0][0];
   /** @type {import("vitrail/types.js").Head} */
