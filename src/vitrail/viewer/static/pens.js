@@ -5,8 +5,8 @@
 
 /** @typedef {import("vitrail/types.js").Pen} Pen */
 
-const SANS = "ui-sans-serif, system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif";
-const MONO = "ui-monospace, 'SF Mono', 'Cascadia Mono', 'DejaVu Sans Mono', monospace";
+export const SANS = "ui-sans-serif, system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif";
+export const MONO = "ui-monospace, 'SF Mono', 'Cascadia Mono', 'DejaVu Sans Mono', monospace";
 
 /**
  * @param {CanvasRenderingContext2D} context in CSS pixels
@@ -32,19 +32,29 @@ export function canvasPen(context) {
       context.fillRect(x, y, width, height);
       context.globalAlpha = 1;
     },
+    disc(x, y, radius, colour) {
+      context.fillStyle = colour;
+      context.beginPath();
+      context.arc(x, y, radius, 0, 2 * Math.PI);
+      context.fill();
+    },
     frame(x, y, width, height, colour, line = 1) {
       context.strokeStyle = colour;
       context.lineWidth = line;
       context.strokeRect(x, y, width, height);
     },
     text(text, x, y, { size, colour, align = "left", mono = false, weight = 400, turn = 0 }) {
-      context.save();
-      context.translate(x, y);
-      if (turn) context.rotate((turn * Math.PI) / 180);
       context.font = `${weight} ${size}px ${mono ? MONO : SANS}`;
       context.fillStyle = colour;
       context.textAlign = align;
       context.textBaseline = "middle";
+      if (!turn) {
+        context.fillText(text, x, y);
+        return;
+      }
+      context.save();
+      context.translate(x, y);
+      context.rotate((turn * Math.PI) / 180);
       context.fillText(text, 0, 0);
       context.restore();
     },
@@ -86,6 +96,7 @@ export function svgPen() {
       put("path", { d: `M${x} ${y}C${rest.join(" ")}`, fill: "none", stroke: colour, "stroke-width": width, "stroke-opacity": alpha });
     },
     rect: (x, y, width, height, colour, alpha = 1) => put("rect", { x, y, width, height, fill: colour, "fill-opacity": alpha }),
+    disc: (x, y, radius, colour) => put("circle", { cx: x, cy: y, r: radius, fill: colour }),
     frame: (x, y, width, height, colour, line = 1) =>
       put("rect", { x, y, width, height, fill: "none", stroke: colour, "stroke-width": line }),
     text: (text, x, y, { size, colour, align = "left", mono = false, weight = 400, turn = 0 }) =>

@@ -37,7 +37,8 @@ export const FOOT = 26;
  * @returns {Pick<Sheet, "keys" | "steps" | "largest">}
  */
 export function listed({ numbers }, row, query, keys) {
-  const steps = keys.map((key) => stepsOf(numbers, query, key));
+  const room = new Float64Array(numbers.keys);
+  const steps = keys.map((key) => stepsOf(numbers, query, key, room));
   /** @param {(one: Steps) => ArrayLike<number> | null} part */
   const most = (part) => Math.max(0, ...steps.map((one) => largestIn(Array.from(part(one) ?? []))));
   return { keys, steps, largest: { k: most(({ k }) => k), products: most(({ products }) => products), v: most(({ v }) => v), passed: most(({ passed }) => passed) } };

@@ -34,9 +34,10 @@ const { entry, lse: lseOf, row, scoreRow } = kernel();
  * @param {Head} head
  * @param {number} query
  * @param {number} key
+ * @param {Float64Array} [room] for a number of each key, where many pairs are taken apart
  * @returns {Steps}
  */
-export function stepsOf(head, query, key) {
+export function stepsOf(head, query, key, room = new Float64Array(head.keys)) {
   const q = head.q.subarray(query * head.width, (query + 1) * head.width);
   const k = head.k.subarray(key * head.width, (key + 1) * head.width);
   const products = Float64Array.from(q, (one, at) => one * k[at]);
@@ -45,8 +46,8 @@ export function stepsOf(head, query, key) {
   /** @type {Head["mask"]} */
   const open = { rule: "all", offset: 0, before: null, after: null, length: 0, queryBlocks: null, keyBlocks: null, bits: null };
   /** @param {Partial<Head>} part @returns {number} */
-  const score = (part) => scoreRow({ ...head, ...part }, query, key, key + 1)[key];
-  const scaled = score({ softcap: null, bias: none(), mask: open });
+  const score = (part) => scoreRow({ ...head, ...part }, query, key, key + 1, room)[key];
+  const scaled = head.scale * sum;
   const weight = entry({ of: "head", head, quantity: "weight" }, query, key);
   const v = head.v ? head.v.subarray(key * head.valueWidth, (key + 1) * head.valueWidth) : null;
   return {
@@ -57,7 +58,7 @@ export function stepsOf(head, query, key) {
     scaled,
     capped: softcap !== null && head.softcapOrder === "before mask" ? score({ bias: none(), mask: open }) : null,
     bias: head.bias.kind === "none" ? 0 : score({ softcap: null, mask: open }) - scaled,
-    allowed: score({ softcap: null, bias: none() }) !== -Infinity,
+    allowed: head.mask.rule === "all" || score({ softcap: null, bias: none() }) !== -Infinity,
     score: score({}),
     lse: lseOf(head, query),
     weight,

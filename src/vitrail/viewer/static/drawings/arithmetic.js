@@ -19,7 +19,7 @@ import { lookedAt } from "vitrail/store.js";
 /** @typedef {import("vitrail/drawings/arithmetic-painting.js").Sheet} Sheet */
 
 /** Keys that are listed at most. */
-const LISTED = 48;
+const LISTED = 32;
 
 /**
  * @param {HTMLElement} element

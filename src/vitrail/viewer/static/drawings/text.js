@@ -205,6 +205,7 @@ function controls(element, { store, same, queries, shownQueries }, memory, chang
     bar,
     towards,
     update() {
+      if (same && to.getAttribute("aria-pressed") === String(towards())) return;
       to.setAttribute("aria-pressed", String(towards()));
       by.setAttribute("aria-pressed", String(!towards()));
       const { query } = lookedAt(store.get());
