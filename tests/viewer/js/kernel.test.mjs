@@ -63,6 +63,21 @@ for (const name of ["single", "half"]) {
   });
 }
 
+test("one link of a head, read by itself, has the head's numbers", { skip }, async () => {
+  for await (const { trace, stream, layer, number, head, expected, where } of golden("single")) {
+    for (const quantity of QUANTITIES.filter((one) => expected[one])) {
+      const whole = lookOf(head, quantity, team, where, number);
+      for (let query = number % 2; query < whole.queries; query += 3) {
+        for (let key = query % 2; key < whole.keys; key += 2) {
+          const link = await trace.link(stream.name, layer.index, number, query, key);
+          const found = lookOf(link, quantity, team, where, number).entry(0, 0);
+          near([found], [expected[quantity][query][key]], `${where} ${quantity} ${query} ${key}`);
+        }
+      }
+    }
+  }
+});
+
 test("in float64, scores and log-sum-exps are Python's to 1e-12, given or not", { skip }, async () => {
   const { scoreRow, lse } = kernel();
   for await (const { head, expected, where } of golden("single")) {

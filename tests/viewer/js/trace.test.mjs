@@ -71,6 +71,19 @@ test("heads that are asked for together are read together, and each once", async
   assert.equal(source.reads.length, 1);
 });
 
+test("a link is a few numbers; where the file hasn't its log-sum-exp, the head is read for it", async () => {
+  const source = counted(filled(longTrace()));
+  const trace = await openTrace(source);
+  source.reads.length = 0;
+  const link = await trace.link("encoder", 2, 3, 1000, 17);
+  assert.deepEqual([link.queries, link.keys, link.q.length, link.q[0]], [1, 1, WIDTH, Math.fround(2.3 + (1000 * WIDTH) / 1e6)]);
+  assert.equal(source.reads.reduce((sum, [start, end]) => sum + end - start, 0), 3 * WIDTH * 4);
+  await assert.rejects(trace.link("encoder", 2, 3, 1024, 0), /no link from 1024 to 0: it has 1024 queries/);
+
+  const least = await openTrace(bytesSource(smallBytes(({ layer }) => delete layer.lse), "f"));
+  assert.equal((await least.link("encoder", 0, 1, 2, 0)).lse[0], Math.log(3));
+});
+
 test("a long header is read to its end, a short file whole", async () => {
   const long = counted(filled(longTrace("word ".repeat(300))));
   assert.equal((await openTrace(long)).axis("t").texts[5].length, 1500);

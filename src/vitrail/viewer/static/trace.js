@@ -8,6 +8,7 @@
 
 import { SIZES, TraceError, numbers, openContainer, parseObject, quoted } from "vitrail/container.js";
 import { Fields } from "vitrail/fields.js";
+import { headBytes, loadHead, loadLink } from "vitrail/heads.js";
 import { readAxis, readLayer, readPredictions } from "vitrail/reading.js";
 
 export { TraceError };
@@ -64,20 +65,13 @@ async function open(source) {
     throw new TraceError("its streams aren't at least one, and each name once");
   }
 
-  /**
-   * Numbers of a tensor, or of one of its rows.
-   * @template {Tensor | null} T
-   * @param {T} tensor
-   * @param {number} [at] which of its first axis
-   * @returns {Promise<T extends null ? null : Float64Array | Float32Array | Int32Array | Uint8Array>}
-   */
-  const load = (tensor, at) => /** @type {any} */ (tensor && loadSome(tensor, at));
+  /** @type {import("vitrail/heads.js").Load} */
+  const load = (tensor, start, count) => /** @type {any} */ (tensor && loadSome(tensor, start, count));
 
-  /** @param {Tensor} tensor @param {number} [at] */
-  const loadSome = async (tensor, at) => {
-    const bytes = (tensor.end - tensor.begin) / (at === undefined ? 1 : tensor.shape[0]);
-    const begin = tensor.begin + (at ?? 0) * bytes;
-    return numbers(await file.read(begin, begin + bytes), tensor.dtype);
+  /** @param {Tensor} tensor @param {number} [start] @param {number} [count] */
+  const loadSome = async ({ dtype, begin, end }, start = 0, count = (end - begin) / SIZES[dtype]) => {
+    const first = begin + start * SIZES[dtype];
+    return numbers(await file.read(first, first + count * SIZES[dtype]), dtype);
   };
 
   /** @param {import("vitrail/reading.js").AxisParts} parts @returns {Promise<Axis>} */
@@ -125,62 +119,20 @@ async function open(source) {
   const axes = new Map(axisList.map((axis) => [axis.name, axis]));
   const streams = streamParts.map(({ name }, at) => ({ name, layers: layerLists[at] }));
 
-  /** @param {string} stream @param {number} index */
-  const partsOf = (stream, index) => {
-    const found = streamParts.find(({ name }) => name === stream)?.layers[index];
-    if (!found) throw new TraceError(`${source.name} has no layer ${index} in ${quoted(stream)}.`);
-    return found;
-  };
-
-  /** @param {import("vitrail/reading.js").Parts} parts @param {number} at @returns {Promise<Head>} */
-  const loadHead = async (parts, at) => {
-    const { q, k, more, mask, bias, scale } = parts;
-    const shared = Math.floor(at / (parts.heads / k.shape[0]));
-    const perHead = mask.bits?.shape.length === 3;
-    const values = bias && (bias.kind === "slopes" ? load(bias.values) : load(bias.values, Math.min(at, bias.values.shape[0] - 1)));
-    const found = await Promise.all([
-      load(q, at), load(k, shared), load(more.v, shared), load(more.g, at), load(more.vo, at), load(more.lse, at),
-      load(more.weights, at), load(more.sinks), load(typeof scale === "number" ? null : scale), values,
-      load(mask.queryBlocks), load(mask.keyBlocks), load(mask.bits, perHead ? at : undefined),
-    ]);
-    const [queryNumbers, keyNumbers, v, g, vo, lse, weights, sinks, scales, added, queryBlocks, keyBlocks, bits] = found;
-    const named = { q: queryNumbers, k: keyNumbers, v, g, vo, weights, sinks, scale: scales };
-    for (const [name, array] of Object.entries(named)) requireFinite(array, name, parts.where, at);
-    // Of these, -infinity means something: a query that may look nowhere, a key that a bias hides.
-    for (const [name, array] of Object.entries({ lse, bias: added })) requireFinite(array?.filter((one) => one !== -Infinity), name, parts.where, at);
-    const one = bias?.kind === "slopes" && added ? added.subarray(Math.min(at, added.length - 1)).subarray(0, 1) : added;
-    return {
-      queries: parts.queries,
-      keys: parts.keys,
-      width: q.shape[2],
-      valueWidth: more.v?.shape[2] ?? 0,
-      q: single(queryNumbers),
-      k: single(keyNumbers),
-      v: v && single(v),
-      g: g && single(g),
-      vo: vo && single(vo),
-      // What isn't known is computed from a whole row when it is needed.
-      lse: lse ? Float64Array.from(lse) : new Float64Array(parts.queries).fill(NaN),
-      weights: weights && single(weights),
-      scale: scales ? scales[at] : Number(scale),
-      sink: sinks ? sinks[at] : null,
-      softcap: parts.softcap,
-      softcapOrder: parts.softcapOrder,
-      bias: { kind: bias ? bias.kind : "none", values: one ? single(one) : new Float32Array(0) },
-      mask: {
-        ...mask,
-        queryBlocks: /** @type {Int32Array | null} */ (queryBlocks),
-        keyBlocks: /** @type {Int32Array | null} */ (keyBlocks),
-        bits: /** @type {Uint8Array | null} */ (bits),
-      },
-    };
-  };
-
   /** @param {string} name */
   const streamOf = (name) => {
     const found = streams.find((stream) => stream.name === name);
     if (!found) throw new TraceError(`${source.name} has no stream ${quoted(name)}: it has ${streams.map((one) => one.name).join(", ")}.`);
     return found;
+  };
+
+  /** @param {string} stream @param {number} index @param {number} head */
+  const partsOf = (stream, index, head) => {
+    const { layers } = streamParts[streams.indexOf(streamOf(stream))];
+    const parts = layers[index];
+    if (!parts) throw new TraceError(`${source.name} has no layer ${index} in ${quoted(stream)}: it has ${layers.length}, counted from 0.`);
+    if (!(head >= 0 && head < parts.heads)) throw new TraceError(`${parts.where} has no head ${head}: it has ${parts.heads}, counted from 0.`);
+    return parts;
   };
 
   /** @type {Map<string, {head: Promise<Head>, bytes: number}>} the one that was used last at the end */
@@ -201,11 +153,11 @@ async function open(source) {
       return found;
     },
     layer(stream, index) {
-      const { layers } = streamOf(stream);
-      if (!layers[index]) throw new TraceError(`${source.name} has no layer ${index} in ${quoted(stream)}: it has ${layers.length}, counted from 0.`);
-      return layers[index];
+      partsOf(stream, index, 0);
+      return streamOf(stream).layers[index];
     },
-    head(stream, layer, head) {
+    async head(stream, layer, head) {
+      const parts = partsOf(stream, layer, head);
       const label = JSON.stringify([stream, layer, head]);
       const known = heads.get(label);
       if (known) {
@@ -213,12 +165,7 @@ async function open(source) {
         heads.set(label, known);
         return known.head;
       }
-      const parts = partsOf(stream, layer);
-      if (!(head >= 0 && head < parts.heads)) {
-        return Promise.reject(new TraceError(`${parts.where} has no head ${head}: it has ${parts.heads}, counted from 0.`));
-      }
-      const loading = loadHead(parts, head);
-      const entry = { head: loading, bytes: headBytes(parts) };
+      const entry = { head: loadHead(load, parts, head), bytes: headBytes(parts) };
       heads.set(label, entry);
       held += entry.bytes;
       for (const [old, { bytes }] of heads) {
@@ -226,10 +173,17 @@ async function open(source) {
         heads.delete(old);
         held -= bytes;
       }
-      loading.catch(() => {
+      entry.head.catch(() => {
         if (heads.get(label) === entry && heads.delete(label)) held -= entry.bytes;
       });
-      return loading;
+      return entry.head;
+    },
+    async link(stream, layer, head, query, key) {
+      const parts = partsOf(stream, layer, head);
+      if (!(query >= 0 && query < parts.queries && key >= 0 && key < parts.keys)) {
+        throw new TraceError(`${parts.where} has no link from ${query} to ${key}: it has ${parts.queries} queries and ${parts.keys} keys, counted from 0.`);
+      }
+      return loadLink(load, parts, head, query, key);
     },
     async predictions(stream) {
       const parts = streamParts[streams.indexOf(streamOf(stream))].predictions;
@@ -271,30 +225,4 @@ function readProvenance(found) {
     versions: found.names("versions"),
     notes: found.names("notes"),
   };
-}
-
-/** @param {ArrayLike<number>} array */
-function single(array) {
-  return array instanceof Float32Array ? array : Float32Array.from(array);
-}
-
-/** @param {ArrayLike<number> | null | undefined} array @param {string} name @param {string} where @param {number} head */
-function requireFinite(array, name, where, head) {
-  if (!array) return;
-  // A sum of finite numbers of 32 bits is finite in 64, and any other number makes it another.
-  let sum = 0;
-  for (let at = 0; at < array.length; at++) sum += array[at];
-  if (!Number.isFinite(sum)) {
-    throw new TraceError(`${where} has ${name} with numbers that aren't finite in head ${head}: the file is damaged, or the model overflowed; capture it again, in float32.`);
-  }
-}
-
-/** What a head takes in memory, about. @param {import("vitrail/reading.js").Parts} parts */
-function headBytes(parts) {
-  const { q, k, more, bias, mask, heads } = parts;
-  const bytes = (/** @type {Tensor | null | undefined} */ one, many = 1) =>
-    one ? ((one.end - one.begin) / SIZES[one.dtype] / many) * (one.dtype === "U8" ? 1 : 4) : 0;
-  const own = [q, more.g, more.vo, more.weights].reduce((sum, one) => sum + bytes(one, heads), 0);
-  const shared = bytes(k, k.shape[0]) + bytes(more.v, k.shape[0]) + (bias ? bytes(bias.values, bias.values.shape[0]) : 0);
-  return own + shared + 8 * parts.queries + bytes(mask.bits, mask.bits?.shape.length === 3 ? heads : 1);
 }

@@ -133,6 +133,8 @@
  * @property {(stream: string, layer: number) => Layer} layer
  * @property {(stream: string, layer: number, head: number) => Promise<Head>} head read when it is asked for; those that
  *   are asked for in one moment are read together
+ * @property {(stream: string, layer: number, head: number, query: number, key: number) => Promise<Head>} link one query and
+ *   one key of a head, as a head of one of each: a few numbers, where the head itself may be megabytes
  * @property {(name: string) => Promise<Picture>} image
  * @property {(stream: string) => Promise<Predictions | null>} predictions null where the trace has none
  */
