@@ -3,11 +3,18 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 import { ramp } from "vitrail/colour.js";
+import { dotAt, plotOf } from "vitrail/drawings/atlas-plot.js";
+import { rowsSeen, ROW } from "vitrail/drawings/atlas-table.js";
 import { clipped, columnsOf, widthAt } from "vitrail/drawings/fitting.js";
+import { evidenceOf, headTable, ordered, rolesMet, scoreOfRole, scoresOf, topOf } from "vitrail/drawings/heads.js";
+import { boxAt, layout as imageLayout, meanOf, shade, sorted, step, strongest } from "vitrail/drawings/image-layout.js";
+import { views } from "vitrail/drawings/image-views.js";
+import { lowered } from "vitrail/drawings/lowered.js";
 import { covered, inside, layout, LARGEST_CELL, levelFor, seen, showing, tickStep, zoomed } from "vitrail/drawings/matrix-geometry.js";
 import { heat, palette, pixel, triple } from "vitrail/drawings/matrix-heat.js";
 import { bars, inCell, over, wrapped } from "vitrail/drawings/matrix-paint.js";
 import { next, pool, stronger, valuesOf } from "vitrail/drawings/matrix-values.js";
+import { corner, neighbour, plan, thumbnailAt } from "vitrail/drawings/model-layout.js";
 import { csvOf, fileName, svgOf } from "vitrail/exporting.js";
 import { digestOf, roleColour, roleOf, rolesOf } from "vitrail/roles.js";
 
@@ -299,4 +306,154 @@ test("bars are as long as their sums, one a pixel at most", () => {
   const many = bars(Float64Array.from({ length: 1000 }, (_, at) => at), 0, 0.1, 100);
   assert.equal(many.length, 100);
   assert.equal(many[99].size, 1);
+});
+
+// heads.js, atlas
+
+const stream = {
+  name: "encoder",
+  layers: [0, 1].map((index) => ({
+    index,
+    heads: 3,
+    digest: {
+      names: ["entropy", "previous", "pixels"],
+      scores: [Float32Array.of(1, 2, Number.NaN), Float32Array.of(0.25 + index / 2, 0.5, 0.125), Float32Array.of(Number.NaN, Number.NaN, Number.NaN)],
+      uniform: [3, 0.1, null],
+      counts: [9, 9, 0],
+    },
+  })),
+};
+const named = [
+  ["previous token", "unclear", "unclear"],
+  ["broad", "previous token", "unclear"],
+].map((row) => row.map((role, at) => ({ role, colour: role, score: 0.9 - at / 10, uniform: 0.1, evidence: "", nearest: "" })));
+
+test("heads come in the order of any score, unknown ones last, and some only", () => {
+  const names = (asked) => ordered(stream, named, asked).map(({ layer, head }) => `${layer}.${head}`);
+  assert.deepEqual(names({ sort: "layer" }), ["0.0", "0.1", "0.2", "1.0", "1.1", "1.2"]);
+  assert.deepEqual(names({ sort: "previous" }), ["1.0", "0.1", "1.1", "0.0", "0.2", "1.2"]);
+  assert.deepEqual(names({ sort: "entropy", down: false }), ["0.0", "1.0", "0.1", "1.1", "0.2", "1.2"]);
+  assert.deepEqual(names({ sort: "role" }), ["0.0", "1.1", "1.0", "0.1", "0.2", "1.2"]);
+  assert.deepEqual(names({ sort: "layer", role: "previous token" }), ["0.0", "1.1"]);
+  assert.deepEqual(rolesMet(named).map(({ role, count }) => [role, count]), [["previous token", 2], ["broad", 1], ["unclear", 3]]);
+  assert.deepEqual(scoresOf(stream), ["entropy", "previous"]);
+  const table = headTable(stream, named, ordered(stream, named, { sort: "layer" }));
+  assert.deepEqual([table.rows.length, table.rows[3].length, table.columns.length, table.rows[3][6]], [6, 7, 7, 0.75]);
+});
+
+test("evidence is shown where it is seen best, on axes that reach over all values", () => {
+  assert.equal(evidenceOf(stream, "previous", { layer: 0, head: 0 }), "matrix");
+  assert.equal(evidenceOf(stream, "first", { layer: 0, head: 0 }), "lines");
+  const seeing = { ...stream, layers: [{ ...stream.layers[0], digest: { ...stream.layers[0].digest, scores: [0, 0, 0].map(() => Float32Array.of(3, 3, 3)) } }] };
+  assert.equal(evidenceOf(seeing, "first", { layer: 0, head: 0 }), "image");
+  assert.deepEqual(["broad", "local", "copying", "unclear"].map(scoreOfRole), ["broadness", "pixels", "induction", ""]);
+  assert.deepEqual([topOf(stream, "previous"), topOf(stream, "entropy"), topOf(stream, "nothing")], [1, 4, 1]);
+});
+
+test("a dot for each known head, found again under the pointer; rows near the screen only", () => {
+  const { dots, y } = plotOf({ stream }, "entropy", 500, 250);
+  assert.equal(dots.length, 4);
+  for (const dot of dots) assert.equal(dotAt(dots, dot.x + 1, dot.y - 1), dot);
+  assert.equal(dotAt(dots, -99, 0), null);
+  assert.ok(y(0) > y(3) && y(4) >= 0);
+  assert.deepEqual(rowsSeen(0, 300, 144), [0, 144]);
+  const [from, to] = rowsSeen(1000 * ROW, 300, 3072);
+  assert.ok(from < 1000 && from > 950 && to > 1011 && to < 1060);
+  assert.deepEqual(rowsSeen(1e9, 300, 3072)[1], 3072);
+});
+
+// model-layout.js
+
+test("every head has its place, is found there, and is reached by arrows", () => {
+  for (const [layers, heads] of [[1, 1], [6, 12], [12, 12], [48, 64]]) {
+    for (const [width, height] of [[740, 560], [820, 520], [380, 500]]) {
+      for (const byLayer of [true, false]) {
+        const order = Array.from({ length: layers * heads }, (_, at) => ({ layer: Math.floor(at / heads), head: at % heads }));
+        const at = plan({ width, height, layers: Array(layers).fill(heads), sorted: byLayer ? null : order.length });
+        for (const place of [0, heads - 1, order.length - 1]) {
+          const [x, y] = corner(at, place, order[place]);
+          assert.ok(x >= 0 && x + at.size <= width && y >= 0 && y + at.size <= at.height, `${layers}x${heads} in ${width}: ${x}`);
+          assert.equal(thumbnailAt(at, order, x + at.size / 2, y + at.size / 2), place);
+        }
+        assert.ok(at.size >= 20);
+        assert.equal(thumbnailAt(at, order, -1, 5), -1);
+        if (layers > 1 && byLayer) assert.equal(order[neighbour(at, order, 0, "ArrowDown")].head, heads > at.perRow ? at.perRow : 0);
+        assert.equal(neighbour(at, order, 0, "ArrowUp"), 0);
+      }
+    }
+  }
+  assert.equal(neighbour(plan({ width: 500, height: 500, layers: [], sorted: 0 }), [], -1, "ArrowDown"), -1);
+});
+
+// image
+
+const patches = (over = {}) => ({ kind: "patches", length: 6, grid: [2, 3], patch: [4, 4], places: null, texts: null, hidden: null, ...over });
+
+test("positions are sorted into patches and what stands beside them", () => {
+  const all = sorted(patches(), [2, 3], new Uint8Array(6).fill(1));
+  assert.deepEqual([[...all.at], all.outside], [[0, 1, 2, 3, 4, 5], []]);
+  const places = Int32Array.of(-1, 5, 0);
+  const some = sorted(patches({ length: 3, places }), [2, 3], Uint8Array.of(1, 1, 0));
+  assert.deepEqual([[...some.at], [...some.places], some.outside], [[-1, -1, -1, -1, -1, 1], [-1, 5, -1], [0]]);
+  assert.deepEqual(sorted(patches({ grid: null, length: 2 }), [2, 3], Uint8Array.of(1, 1)).outside, [0, 1]);
+  assert.deepEqual(sorted(patches(), null, new Uint8Array(6).fill(1)).at.length, 0);
+});
+
+test("arrows lead from patch to patch, over those that aren't there, and to CLS", () => {
+  const side = sorted(patches({ length: 5, places: Int32Array.of(-1, 0, 2, 3, 5) }), [2, 3], new Uint8Array(5).fill(1));
+  const go = (from, arrow) => step(side, from, arrow, [2, 3]);
+  assert.deepEqual([go(-1, "ArrowDown"), go(1, "ArrowRight"), go(2, "ArrowLeft"), go(1, "ArrowDown"), go(1, "ArrowLeft")], [1, 2, 1, 3, 1]);
+  assert.deepEqual([go(1, "ArrowUp"), go(0, "ArrowDown"), go(0, "ArrowRight")], [0, 1, 0]);
+});
+
+test("the picture, its chips and its heads stay on the page and apart", () => {
+  for (const [width, height] of [[740, 560], [820, 900], [400, 600]]) {
+    for (const [grid, aspect] of [[[8, 8], 1], [[14, 14], 1], [[4, 16], 0.25], [[60, 80], 0.75]]) {
+      const at = imageLayout({ width, height, grid, aspect, chips: [40, 90, 90], pictures: 3, heads: 16 });
+      const boxes = [at.main, ...at.chips, ...at.pictures, ...at.heads];
+      for (const [place, one] of boxes.entries()) {
+        assert.ok(one.x >= 0 && one.x + one.width <= width + 1 && one.y + one.height <= at.height, `${width} ${grid} ${place}`);
+        for (const two of boxes.slice(0, place)) {
+          assert.ok(one.x + one.width <= two.x + 0.01 || two.x + two.width <= one.x + 0.01 || one.y + one.height <= two.y + 0.01 || two.y + two.height <= one.y + 0.01);
+        }
+      }
+      assert.equal(at.main.width, at.cellX * grid[1]);
+      assert.equal(boxAt(at.heads, at.heads[3].x + 1, at.heads[3].y + 1), 3);
+    }
+  }
+});
+
+test("strong patches keep their light; means and the strongest leave out what isn't a number", () => {
+  assert.deepEqual(shade(1, 1), [1, 0]);
+  assert.ok(shade(0, 1)[1] > 0.8 && shade(Number.NaN, 1)[1] > 0.8 && shade(1, 0)[1] > 0.8);
+  assert.equal(shade(0.25, 1)[0], 0.5);
+  assert.deepEqual([...meanOf([Float32Array.of(1, 2), Float32Array.of(3, Number.NaN)], 2)], [2, 1]);
+  assert.ok(Number.isNaN(meanOf([], 1)[0]));
+  assert.deepEqual(strongest(Float32Array.of(0.1, -3, 0, Number.NaN, 2), 2), [1, 4]);
+});
+
+test("at rest the mean over all queries is seen, or CLS", async () => {
+  const rows = Array.from({ length: 7 }, (_, at) => Float32Array.of(at, 1));
+  const look = { keys: 2, row: (query) => rows[query] };
+  let told = 0;
+  const resting = views({ shown: [0, 2, 4], cls: -1 }, () => (told += 1));
+  assert.equal(resting.values(look, -1), null);
+  await new Promise((wake) => setTimeout(wake, 5));
+  assert.deepEqual([[...resting.values(look, -1)], told], [[2, 1], 1]);
+  assert.equal(resting.values(look, 3), rows[3]);
+  assert.deepEqual([...resting.mean([look, { keys: 2, row: () => Float32Array.of(1, 3) }], 3)], [2, 2]);
+  assert.equal(views({ shown: [0], cls: 5 }, () => {}).values(look, -1), rows[5]);
+});
+
+test("a lowered pen draws everything lower", () => {
+  const ys = [];
+  const note = (...all) => ys.push(all.filter((one) => typeof one === "number")[1]);
+  const pen = lowered({ line: note, rect: note, frame: note, disc: note, text: (_, x, y) => ys.push(y), image: (_, x, y) => ys.push(y), curve: note }, 5);
+  pen.line(0, 1, 2, 3, "");
+  pen.rect(0, 1, 2, 3, "");
+  pen.frame(0, 1, 2, 3, "");
+  pen.disc(0, 1, 2, "");
+  pen.text("", 0, 1, {});
+  pen.image(null, 0, 1, 2, 3);
+  assert.deepEqual(ys, [6, 6, 6, 6, 6, 6]);
 });

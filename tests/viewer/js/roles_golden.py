@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from vitrail.trace import Axis, Digest, Layer, Provenance, Stream, Trace, head_scores, label_heads, named
-from vitrail.trace.flow import rollout
 from vitrail.trace.scores import SCORES
 
 HEADS, N, CELLS, TARGET = 41, 11, 9, 13
@@ -49,7 +48,7 @@ def layer(queries: int, kind: str) -> Layer:
 
 
 def write_roles(folder: Path) -> None:
-    """roles.json: layers as the page reads them, and the roles of their heads; and a rollout."""
+    """roles.json: layers as the page reads them, and the roles of their heads."""
     source, target = Axis("source", "tokens", N), Axis("target", "tokens", TARGET)
     plain = Stream("self", "source", "source", tuple(layer(N, kind) for kind in ("text", "silent", "patches", "text")))
     cross = Stream("cross", "target", "source", tuple(layer(TARGET, kind) for kind in ("cross", "few", "cross")))
@@ -72,10 +71,7 @@ def write_roles(folder: Path) -> None:
                     "roles": json.loads(expected.to_json(orient="records", double_precision=15)),
                 }
             )
-    weights = DRAW.dirichlet(np.ones(N), (3, 2, N))
-    reached = rollout(list(weights))
-    text = json.dumps({"layers": found, "rollout": {"weights": weights.tolist(), "reached": reached.tolist()}})
-    (folder / "roles.json").write_text(text.replace("NaN", "null"))
+    (folder / "roles.json").write_text(json.dumps({"layers": found}).replace("NaN", "null"))
 
 
 def _listed(one: Digest | None) -> dict[str, object]:

@@ -110,7 +110,7 @@ export function exportCsv(table, name) {
 
 const nothing = () => {};
 /** @type {import("vitrail/types.js").Pen} */
-const NOTHING = { line: nothing, curve: nothing, rect: nothing, frame: nothing, text: nothing, image: nothing };
+const NOTHING = { line: nothing, curve: nothing, rect: nothing, disc: nothing, frame: nothing, text: nothing, image: nothing };
 
 /** @param {Blob} blob @param {string} name */
 function save(blob, name) {

@@ -47,21 +47,22 @@ export const CROSS_ROLES = {
 
 /**
  * Lightness, chroma and hue of each role, in light and in dark. Searched for: under normal sight and without red, green
- * or blue cones (Machado et al. 2009), any two of them stay at least 0.09 apart in OKLab. Roles that never meet share one.
+ * or blue cones (Machado et al. 2009), any two of them stay at least 0.08 apart in OKLab, and as
+ * far from the accent. Roles that never meet share one.
  * @type {Record<string, [[number, number, number], [number, number, number]]>}
  */
 const COLOURS = {
-  "previous token": [[0.314, 0.167, 278], [0.627, 0.182, 259]],
-  "next token": [[0.547, 0.09, 209], [0.776, 0.146, 228]],
-  "own token": [[0.658, 0.151, 317], [0.529, 0.186, 317]],
-  "first token": [[0.669, 0.168, 53], [0.889, 0.177, 96]],
-  separator: [[0.454, 0.09, 103], [0.718, 0.124, 127]],
-  punctuation: [[0.309, 0.056, 82], [0.542, 0.146, 49]],
-  "duplicate token": [[0.395, 0.154, 359], [0.635, 0.189, 0]],
-  induction: [[0.548, 0.144, 12], [0.791, 0.112, 359]],
-  "other sentence": [[0.648, 0.137, 151], [0.892, 0.186, 156]],
-  broad: [[0.466, 0.152, 270], [0.907, 0.041, 257]],
-  [UNCLEAR]: [[0.76, 0.008, 270], [0.45, 0.012, 270]],
+  "previous token": [[0.319, 0.156, 277], [0.698, 0.14, 285]],
+  "next token": [[0.404, 0.059, 212], [0.793, 0.145, 178]],
+  "own token": [[0.457, 0.18, 305], [0.519, 0.189, 280]],
+  "first token": [[0.665, 0.136, 91], [0.872, 0.135, 105]],
+  separator: [[0.535, 0.041, 113], [0.658, 0.127, 94]],
+  punctuation: [[0.409, 0.089, 45], [0.55, 0.18, 38]],
+  "duplicate token": [[0.301, 0.125, 352], [0.681, 0.19, 352]],
+  induction: [[0.58, 0.169, 337], [0.529, 0.17, 333]],
+  "other sentence": [[0.647, 0.13, 163], [0.576, 0.115, 166]],
+  broad: [[0.56, 0.189, 261], [0.918, 0.04, 242]],
+  [UNCLEAR]: [[0.74, 0.008, 270], [0.5, 0.012, 270]],
 };
 /** @type {Record<string, string>} */
 const ALIKE = { "same token": "duplicate token", copying: "induction", aligned: "previous token", local: "own token" };

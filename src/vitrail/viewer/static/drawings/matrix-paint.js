@@ -250,3 +250,12 @@ export function wrapped(text, room, width) {
   }
   return lines;
 }
+
+/** As many digits as agree with Python. @param {number} value */
+export function exactly(value) {
+  if (Number.isNaN(value)) return "–";
+  if (!Number.isFinite(value)) return value < 0 ? "−∞" : "∞";
+  const size = Math.abs(value);
+  const text = size >= 1e4 || (size > 0 && size < 1e-5) ? size.toExponential(2) : size > 0 && size < 0.01 ? size.toFixed(6) : size.toFixed(4);
+  return value < 0 ? `−${text}` : text;
+}
