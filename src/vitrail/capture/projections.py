@@ -50,15 +50,29 @@ def _matrix(part: nn.Module) -> Tensor | None:
     weight = getattr(part, "weight", None)
     if not isinstance(weight, Tensor) or weight.ndim != 2:
         return None
+    weight = _fetched(part, weight)
+    if weight is None:
+        return None
     # GPT-2's Conv1D holds the transpose of what a linear map does.
     return weight.T if type(part).__name__ == "Conv1D" else weight if isinstance(part, nn.Linear) else None
+
+
+def _fetched(part: nn.Module, weight: Tensor) -> Tensor | None:
+    """The weight itself where Accelerate keeps it on the disk between calls, and a stand-in without numbers here."""
+    if not weight.is_meta:
+        return weight
+    kept = getattr(getattr(part, "_hf_hook", None), "weights_map", None)
+    if kept is None or "weight" not in kept:
+        return None
+    found: Tensor = kept["weight"]
+    return found
 
 
 def projected_norms(
     v: Float[Tensor, "hkv k dv"], matrix: Float[Tensor, "m inputs"], heads: int
 ) -> Float[np.ndarray, "h k"]:
     """|v W_O| of each head and key."""
-    width = v.shape[-1]
+    width, matrix = v.shape[-1], matrix.to(v.device)
     norms = []
     with torch.no_grad():
         for head in range(heads):
