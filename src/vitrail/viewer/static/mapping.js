@@ -117,17 +117,18 @@ function apart(a, b, head) {
 }
 
 /**
- * Each head's value at one link, of all layers: which heads make it?
+ * Each head's value at one link, of all layers: which heads make it? A few numbers of each head are read for it.
  * @param {import("vitrail/types.js").OpenTrace} trace
  * @param {Stream} stream
- * @param {(head: import("vitrail/types.js").Head, layer: number, index: number) => number} value
+ * @param {[number, number]} pin query and key
+ * @param {(link: import("vitrail/types.js").Head, layer: number, index: number) => number} value of a head of one query and one key
  */
-export async function linkOf(trace, stream, value) {
-  /** @type {Float32Array[]} */
-  const found = [];
-  for (const layer of stream.layers) {
-    const heads = await Promise.all(Array.from({ length: layer.heads }, (_, head) => trace.head(stream.name, layer.index, head)));
-    found.push(Float32Array.from(heads, (head, index) => value(head, layer.index, index)));
-  }
-  return found;
+export function linkOf(trace, stream, [query, key], value) {
+  return Promise.all(
+    stream.layers.map(async (layer) => {
+      if (query >= layer.queries || key >= layer.keys) return new Float32Array(layer.heads).fill(NaN);
+      const links = await Promise.all(Array.from({ length: layer.heads }, (_, head) => trace.link(stream.name, layer.index, head, query, key)));
+      return Float32Array.from(links, (link, index) => value(link, layer.index, index));
+    }),
+  );
 }

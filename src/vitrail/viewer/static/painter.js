@@ -105,7 +105,7 @@ export function painter(store, { parts, map, bar, side, actions }, crew) {
     const { pin, score, quantity, words } = store.get();
     if (pin && !words) {
       const shown = quantity === "difference" ? "weight" : quantity;
-      const values = await linkOf(trace, stream, (head, layer, index) => lookOf(head, shown, crew, `${layer}.${index}`, index).entry(...pin));
+      const values = await linkOf(trace, stream, pin, (link, layer, index) => lookOf(link, shown, crew, `${layer}.${index}`, index).entry(0, 0));
       const label = `${QUANTITIES[shown].label} of the pinned link`;
       return byNumber(stream, label, values, ramp, { signed: QUANTITIES[shown].signed, unpin: () => store.set({ pin: null }) });
     }
