@@ -5,6 +5,7 @@
 >>> run = vt.load(summary.folder)  # run.embed(images), run.reconstruct(images)
 >>> trace = vt.attend("bert-base-uncased", "I wanted to have a party", "I bought a cake for it.")  # any model, any run
 >>> trace.save("party.safetensors")  # vt.load_trace reads it; vt.head_scores(trace) says what each of its heads does
+>>> vt.show(trace)  # in a notebook: every head, and what is looked at is in the widget's .selection
 >>> vt.to_html(trace, "party.html")  # one file that shows every head, without a server; `vitrail view` serves the same
 >>> people = vt.Gallery("club", "runs/faces")  # people.enroll("Ada", photographs), people.identify(photograph)
 
@@ -23,9 +24,21 @@ if TYPE_CHECKING:
     from vitrail.recipes.galleries import open_gallery as Gallery
     from vitrail.recipes.opening import load
     from vitrail.trace import head_scores, load_trace
+    from vitrail.viewer.notebook import show
     from vitrail.viewer.onefile import to_html
 
-__all__ = ["Gallery", "attend", "errors", "head_scores", "load", "load_trace", "record_attention", "to_html", "train"]
+__all__ = [
+    "Gallery",
+    "attend",
+    "errors",
+    "head_scores",
+    "load",
+    "load_trace",
+    "record_attention",
+    "show",
+    "to_html",
+    "train",
+]
 
 _HOMES = {
     "attend": ("vitrail.recipes.attend", "attend"),
@@ -34,6 +47,7 @@ _HOMES = {
     "load": ("vitrail.recipes.opening", "load"),
     "load_trace": ("vitrail.trace.file", "load_trace"),
     "record_attention": ("vitrail.capture.recorder", "record_attention"),
+    "show": ("vitrail.viewer.notebook", "show"),
     "to_html": ("vitrail.viewer.onefile", "to_html"),
 }
 

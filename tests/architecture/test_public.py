@@ -8,7 +8,18 @@ import pytest
 import vitrail as vt
 from vitrail.errors import ConfigError
 
-PUBLIC = ["Gallery", "attend", "errors", "head_scores", "load", "load_trace", "record_attention", "to_html", "train"]
+PUBLIC = [
+    "Gallery",
+    "attend",
+    "errors",
+    "head_scores",
+    "load",
+    "load_trace",
+    "record_attention",
+    "show",
+    "to_html",
+    "train",
+]
 
 
 def python(program: str) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from vitrail.cli.ending import Ending
 from vitrail.cli.options import parse
 from vitrail.cli.screen import Screen
-from vitrail.recipes.view import ViewRecipe, open_browser, serve
+from vitrail.recipes.view import ViewRecipe, serve
+from vitrail.viewer.browsers import open_browser
 
 
 def read(arguments: Sequence[str]) -> ViewRecipe:

@@ -1,11 +1,9 @@
 """What ``vitrail view`` opens: traces in files and folders, runs, and models that run on what is typed."""
 
 import importlib.util
-import os
 import re
 import secrets
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -224,22 +222,3 @@ def _add_example(library: Library, *, nothing_else: bool) -> None:
 
 def _machine() -> str:
     return socket.gethostname().lower()
-
-
-def has_screen() -> bool:
-    """Whether a browser would have somewhere to show itself."""
-    if sys.platform in ("win32", "darwin"):
-        return "SSH_CONNECTION" not in os.environ
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def open_browser(url: str) -> bool:
-    """Open the page where there is a screen and a browser; whether it did."""
-    import webbrowser
-
-    if not has_screen():
-        return False
-    try:
-        return webbrowser.open(url)
-    except webbrowser.Error:
-        return False

@@ -105,16 +105,18 @@ def named(traces: Traces | Sequence[Traces] | Mapping[str, Traces]) -> list[tupl
         ConfigError: there is none.
         TraceError: something is neither a trace nor a path.
     """
-    given = list(traces.items()) if isinstance(traces, Mapping) else None
-    if given is None:
-        several = [traces] if isinstance(traces, Trace | str | PathLike) else list(traces)
-        given = [("", one) for one in several]
+    given = list(traces.items()) if isinstance(traces, Mapping) else [("", one) for one in listed(traces)]
     if not given:
         raise ConfigError("there is no trace to show: give one that vt.attend or vt.load_trace returned.")
     for _, one in given:
         if not isinstance(one, Trace | str | PathLike):
             raise TraceError(f"{type(one).__name__} is no trace: give one that vt.attend or vt.load_trace returned.")
     return [(name or _name(one), one) for name, one in given]
+
+
+def listed(traces: Traces | Sequence[Traces]) -> list[Traces]:
+    """One trace or several as a list."""
+    return list(traces) if isinstance(traces, Sequence) and not isinstance(traces, str) else [traces]
 
 
 def _name(trace: Traces) -> str:
