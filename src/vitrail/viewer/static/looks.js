@@ -200,7 +200,8 @@ export function wordAxis(axis) {
     axis: {
       ...axis,
       length: words.length,
-      texts: texts && words.map(([start, end]) => texts.slice(start, end).join("")),
+      // "##" marks a piece that goes on with its word: within the word it says nothing.
+      texts: texts && words.map(([start, end]) => texts.slice(start, end).map((text, at) => (at ? text.replace(/^##(?=.)/, "") : text)).join("")),
       words: first(axis.words),
       special: first(axis.special),
       segments: first(axis.segments),

@@ -56,7 +56,7 @@ export function linesOf({ scene, query, key, row }, steps) {
     ...lines,
     { name: "v", words: `the value of “${asked}”`, values: steps.v },
     { name: "weight · v", words: `what “${asked}” gives`, values: steps.passed },
-    { name: "output", words: "the sum over all keys", values: row.output, result: `${share(steps.passed, row.output)} from “${clipped(asked, 70, 11)}”` },
+    { name: "output", words: "of all keys; its part of it:", values: row.output, result: share(steps.passed, row.output) },
   ];
 }
 

@@ -126,8 +126,8 @@ export function columns(width, widest, heads, long) {
   const value = squares ? squares + 56 : width >= 820 ? 104 : 50;
   const room = Math.max(120, width - 2 * (edge + value + gap) - (stripWidth ? stripWidth + 8 : 0));
   const most = room * (squares ? 0.26 : 0.29);
-  const queryRoom = Math.max(24, Math.min(widest.query, most));
-  const keyRoom = Math.max(24, Math.min(widest.key, most));
+  const queryRoom = Math.max(Math.min(64, most), Math.min(widest.query, most));
+  const keyRoom = Math.max(Math.min(64, most), Math.min(widest.key, most));
   const strip = width - stripWidth - 4;
   const keyValue = (stripWidth ? strip - 8 : width - edge) - value;
   const keyBegin = keyValue - 4 - keyRoom;

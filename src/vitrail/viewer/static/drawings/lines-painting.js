@@ -69,7 +69,8 @@ export function paintLinks(pen, picture, strength) {
   let count = 0;
   for (let link = 0; link < links.count; link++) if (seen(link)) count += 1;
   // Many curves are drawn thinner and paler, so that strong ones are still told from weak ones.
-  const calm = Math.min(1, Math.sqrt(420 / Math.max(1, count)));
+  // A sign makes every pair count, so there it begins earlier.
+  const calm = Math.min(1, Math.sqrt((scene.quantity.signed ? 60 : 420) / Math.max(1, count)));
   const across = (at.from + at.to) / 2;
   for (let link = 0; link < links.count; link++) {
     if (!seen(link)) continue;

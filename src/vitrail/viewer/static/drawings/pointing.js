@@ -53,9 +53,8 @@ export function listen({ element, pane }, { store, pick, move, press }) {
       if (next) hover(next);
     } else if (event.key === "Enter") lock(store, chosen(lookedAt(store.get())));
     else if (event.key === "p" || event.key === "P") pin(store, lookedAt(store.get()));
-    else if (event.key === "Escape" && (store.get().query >= 0 || store.get().key >= 0 || store.get().hover)) {
-      store.set({ query: -1, key: -1, hover: null });
-    } else return;
+    else if (event.key === "Escape") store.set({ query: -1, key: -1, pin: null, hover: null });
+    else return;
     event.preventDefault();
     event.stopPropagation();
   });

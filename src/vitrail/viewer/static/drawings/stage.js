@@ -40,7 +40,7 @@ import { canvasPen } from "vitrail/pens.js";
  * @returns {Stage}
  */
 export function openStage(element, { name, label, layers, arrange }) {
-  const canvases = Object.fromEntries(Object.keys(layers).map((layer) => [layer, el("canvas", { "aria-hidden": true, class: `${name}-canvas` })]));
+  const canvases = Object.fromEntries(Object.keys(layers).map((layer) => [layer, el("canvas", { "aria-hidden": "true", class: `${name}-canvas` })]));
   const pane = el("div", { class: `${name}-pane` }, ...Object.values(canvases));
   const tall = el("div", { class: `${name}-tall` }, pane);
   const scroller = el("div", { class: `${name}-stage`, tabindex: 0, role: "application", "aria-label": label }, tall);
@@ -89,7 +89,7 @@ export function openStage(element, { name, label, layers, arrange }) {
   const scrolled = () => {
     if (view.top === scroller.scrollTop) return;
     view.top = scroller.scrollTop;
-    memory[`${name}Top`] = String(view.top);
+    memory[`${name}Top`] = `${tall.style.height} ${view.top}`;
     everything();
   };
   const observer = new ResizeObserver(() => {
@@ -97,7 +97,9 @@ export function openStage(element, { name, label, layers, arrange }) {
   });
   scroller.addEventListener("scroll", scrolled, { passive: true });
   measure();
-  scroller.scrollTop = Number(memory[`${name}Top`] ?? 0);
+  const [height, top] = (memory[`${name}Top`] ?? "").split(" ");
+  // Another head of the same text, not another text.
+  if (height === tall.style.height) scroller.scrollTop = Number(top);
   scrolled();
   if (memory.focused === name) scroller.focus({ preventScroll: true });
   delete memory.focused;

@@ -197,7 +197,7 @@ function controls(element, { store, same, queries, shownQueries }, memory, chang
   const [to, by] = [button("attends to", "to"), button("is attended by", "by")];
   const bar = el("div", { class: "text-control" }, el("div", { class: "text-ways", role: "group", "aria-label": "which way to look" }, to, by));
   const steps = Array.from(shownQueries.keys()).filter((at) => shownQueries[at]);
-  const slider = el("input", { type: "range", min: 0, max: Math.max(0, steps.length - 1), step: 1, "aria-label": "step of the generation", oninput: () => store.set({ query: steps[Number(slider.value)], key: -1, hover: null }) });
+  const slider = el("input", { type: "range", min: 0, max: Math.max(0, steps.length - 1), step: 1, value: 0, "aria-label": "step of the generation", oninput: () => store.set({ query: steps[Number(slider.value)], key: -1, hover: null }) });
   const told = el("output", { class: "text-step" });
   if (!same && steps.length > 1) bar.append(el("label", { class: "text-slider" }, "step", slider, told));
   element.append(bar);
