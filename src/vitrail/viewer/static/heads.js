@@ -49,7 +49,8 @@ export async function loadHead(load, parts, at) {
 }
 
 /**
- * One query and one key of a head: a few numbers, however long the input is.
+ * One query and one key of a head: a few numbers, however long the input is. Values only where there are gradients:
+ * nothing else needs them, and every row is a request of its own.
  * @param {Load} load
  * @param {Parts} parts
  * @param {number} at which head
@@ -67,7 +68,7 @@ export async function loadLink(load, parts, at, query, key) {
   const flags = (mask.bits?.shape.length === 3 ? at * queries + query : query) * bytes + (key >> 3);
   const found = await Promise.all([
     load(q, (at * queries + query) * width, width), load(k, (shared * keys + key) * width, width),
-    load(more.v, (shared * keys + key) * valueWidth, valueWidth), load(more.g, (at * queries + query) * valueWidth, valueWidth),
+    load(more.g && more.v, (shared * keys + key) * valueWidth, valueWidth), load(more.g, (at * queries + query) * valueWidth, valueWidth),
     load(more.vo, at * keys + key, 1), load(more.lse, at * queries + query, 1), load(more.weights, (at * queries + query) * keys + key, 1),
     load(more.sinks, at, 1), load(scaleOf(parts), at, 1), load(bias && bias.values, bias ? place[bias.kind] : 0, 1),
     load(mask.queryBlocks, query, 1), load(mask.keyBlocks, key, 1), load(mask.bits, flags, 1),

@@ -63,6 +63,7 @@ export function painter(store, { parts, map, bar, side, actions }, crew) {
     const mapped = await mapOf(trace, stream, there, roles, ramp);
     const predictions = await trace.predictions(stream.name);
     if (stale()) return;
+    crew.drop(); // what the last picture still waits for
     const keys = trace.axis(layer.keyAxis);
     bar.update({
       drawings: drawingsOf(trace, stream.name, state.layer),
