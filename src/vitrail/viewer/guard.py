@@ -110,13 +110,13 @@ class Guard:
 
     def _without_token(self, scope: Scope, headers: Headers, token: str) -> Response | None:
         cookie = f"vitrail-{(scope.get('server') or ('', 0))[1]}"
-        if _equal(_cookies(headers).get(cookie, ""), token):
-            return None
         if scope["method"] == "GET" and _equal(QueryParams(scope["query_string"]).get("token", ""), token):
             # Onwards to the same page without the token, which then stands in no history and no screenshot.
             response = RedirectResponse("/", 303)
             response.set_cookie(cookie, token, httponly=True, samesite="strict", path="/")
             return response
+        if _equal(_cookies(headers).get(cookie, ""), token):
+            return None
         return PlainTextResponse("this needs the address with its token, as the server printed it\n", 403)
 
 

@@ -1,0 +1,526 @@
+"""What the server answers, and what it refuses: other names, other sites, paths, ranges, bodies."""
+
+import asyncio
+import http.client
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+from viewer_support import HOSTILE, made, served
+
+from vitrail.errors import ConfigError, DataError
+from vitrail.trace import Trace
+from vitrail.viewer import live as room
+from vitrail.viewer.guard import Door, Guard, hostname
+from vitrail.viewer.library import Library, traces_in
+from vitrail.viewer.live import Desk, LiveModel, Question, Without
+from vitrail.viewer.page import escaped, policy
+from vitrail.viewer.ranges import NoRangeError, parse_range
+from vitrail.viewer.server import application
+from vitrail.viewer.serving import Serving, open_port
+
+HERE = "http://127.0.0.1:8000"
+Answer = Any
+"""Of the test client."""
+
+
+class Talking:
+    """A live model as small as can be."""
+
+    models = (LiveModel("m", "a model", "text", pair=True), LiveModel("i", "one that sees", "image"))
+
+    def __init__(self) -> None:
+        self.asked: list[Question] = []
+        self.hold = threading.Event()
+        self.hold.set()
+
+    def prepare(self, model: str) -> None:
+        pass
+
+    def attend(self, question: Question) -> Trace:
+        self.hold.wait(10)
+        self.asked.append(question)
+        if question.text == "bad":
+            raise DataError("this text is bad: give another.")
+        if question.text == "fault":
+            raise ZeroDivisionError
+        return made()
+
+    def ablate(self, question: Question, without: Without) -> tuple[float, str]:
+        return 0.5, f"{question.text} without {without.stream} {without.layer}.{without.head} ({without.kind})"
+
+
+@pytest.fixture
+def talking() -> Talking:
+    return Talking()
+
+
+@pytest.fixture
+def desk(talking: Talking, library: Library) -> Iterator[Desk]:
+    found = Desk(talking, library)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def client(library: Library, desk: Desk) -> TestClient:
+    return TestClient(application(library, desk=desk), base_url=HERE, client=("127.0.0.1", 5))
+
+
+def trace_url(client: TestClient) -> str:
+    url: str = client.get("/api/traces").json()["sources"][0]["url"]
+    return url
+
+
+def test_the_page_says_what_there_is_and_what_may_run(client: TestClient) -> None:
+    answer = client.get("/")
+    assert answer.status_code == 200
+    config = json.loads(re.findall(r'id="vitrail">(.*?)</script>', answer.text)[0])
+    assert [source["name"] for source in config["sources"]] == ["small"]
+    assert config["live"]["models"][0] == {"id": "m", "name": "a model", "kind": "text", "pair": True, "causal": False}
+    rules = answer.headers["content-security-policy"]
+    nonce = re.findall(r"'nonce-([\w-]{20,})'", rules)[0]
+    assert answer.text.count(f'nonce="{nonce}"') == 2
+    assert rules == policy(nonce)
+    assert "unsafe" not in rules
+    assert f"'nonce-{nonce}'" not in client.get("/").headers["content-security-policy"]
+
+
+def test_every_answer_is_told_to_stay_here(client: TestClient) -> None:
+    for path in ("/", "/static/start.js", "/api/traces", trace_url(client), "/nowhere", "/traces/nothing"):
+        headers = client.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cross-origin-opener-policy"] == "same-origin"
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+        assert headers["cache-control"] == "no-store"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+
+
+def test_modules_are_served_and_nothing_else(client: TestClient, tmp_path: Path) -> None:
+    answer = client.get("/static/start.js")
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert 'from "vitrail/app.js"' in answer.text
+    tricks = [
+        "page.html",
+        "../page.py",
+        "..%2fpage.py",
+        "%2e%2e/page.py",
+        "....//page.py",
+        "/etc/passwd",
+        "start.js%00",
+        "",
+    ]
+    for trick in [*tricks, "..\\page.py", "C:\\x", "drawings/../../page.py", "a" * 5000]:
+        assert client.get(f"/static/{trick}").status_code == 404, trick
+        assert client.get(f"/traces/{trick}").status_code == 404, trick
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "", "192.168.0.9", "[::2]", "localhost.", "a b"],
+)
+def test_other_names_are_refused(client: TestClient, host: str) -> None:
+    for path in ("/", "/api/traces", trace_url(client)):
+        assert client.get(path, headers={"Host": host}).status_code == 421
+    assert client.post("/api/attend", headers={"Host": host}, json={}).status_code == 421
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1234", "[::1]:80", "127.0.0.1"])
+def test_the_names_of_this_machine_are_known_at_any_port(client: TestClient, host: str) -> None:
+    assert client.get("/", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:9999"},
+        {"Origin": "http://localhost:8000"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+        {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"},
+    ],
+)
+def test_other_sites_can_ask_nothing(client: TestClient, talking: Talking, headers: dict[str, str]) -> None:
+    assert client.post("/api/attend", headers=headers, json={"model": "m", "text": "x"}).status_code == 403
+    if headers.get("Sec-Fetch-Mode") != "navigate":  # a link to the page may be followed
+        assert client.get(trace_url(client), headers=headers).status_code == 403
+    assert talking.asked == []
+
+
+def test_a_page_of_ours_and_no_browser_at_all_may_ask(client: TestClient) -> None:
+    for headers in ({"Origin": HERE, "Sec-Fetch-Site": "same-origin"}, {}):
+        assert client.post("/api/attend", headers=headers, json={"model": "m", "text": "x"}).status_code == 200
+
+
+def test_a_form_of_another_site_has_no_type_that_is_read(client: TestClient) -> None:
+    body = json.dumps({"model": "m", "text": "x"})
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp", ""):
+        assert client.post("/api/attend", content=body, headers={"Content-Type": kind}).status_code == 415
+
+
+class TestTokens:
+    DOOR = Door(frozenset({"box.example"}), "secret")
+
+    @pytest.fixture
+    def away(self, library: Library) -> TestClient:
+        app = application(library, door=self.DOOR)
+        return TestClient(app, base_url="http://box.example:8000", follow_redirects=False)
+
+    def test_nobody_gets_in_without(self, away: TestClient) -> None:
+        for path in ("/", "/?token=", "/?token=Secret", "/?token=%F0%9F%98%80", "/api/traces", "/static/start.js"):
+            assert away.get(path).status_code == 403
+        assert away.get("/", headers={"Cookie": "vitrail-80=wrong; vitrail-8000=wrong"}).status_code == 403
+        assert away.get("/", headers={"Cookie": 'a="\x01;;=,'}).status_code == 403
+
+    def test_the_token_becomes_a_cookie_and_leaves_the_address(self, away: TestClient) -> None:
+        answer = away.get("/?token=secret")
+        assert answer.status_code == 303
+        assert answer.headers["location"] == "/"
+        assert answer.headers["set-cookie"] == "vitrail-8000=secret; HttpOnly; Path=/; SameSite=strict"
+        assert away.get("/").status_code == 200
+        assert away.get("/api/traces").status_code == 200
+
+    def test_names_that_a_site_could_have_are_refused_and_addresses_of_numbers_are_not(self, away: TestClient) -> None:
+        assert away.get("/?token=secret", headers={"Host": "evil.example"}).status_code == 421
+        assert away.get("/?token=secret", headers={"Host": "192.168.0.9:8000"}).status_code == 303
+        assert away.get("/?token=secret", headers={"Host": "[fe80::1]:8000"}).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("a:1", "a"),
+        ("A", "a"),
+        ("[::1]:8", "::1"),
+        ("[::1]", "::1"),
+        ("[::1", ""),
+        ("[::1]x", ""),
+        ("a:b", ""),
+        ("a:1:2", ""),
+    ],
+)
+def test_the_name_in_a_host(host: str, name: str) -> None:
+    assert hostname(host) == name
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("bytes=0-0", (0, 1)),
+        ("bytes=3-", (3, 10)),
+        ("bytes=-4", (6, 10)),
+        ("bytes=-40", (0, 10)),
+        ("bytes=8-99999", (8, 10)),
+        ("bytes=10-", None),
+        ("bytes=-0", None),
+    ],
+)
+def test_a_range_of_ten_bytes(header: str, found: tuple[int, int] | None) -> None:
+    assert parse_range(header, 10) == found
+
+
+@pytest.mark.parametrize(
+    "header", ["bytes=-", "bytes=5-4", "bytes=a-b", "items=0-1", "bytes=0-1x", "bytes=" + "9" * 40 + "-", "x"]
+)
+def test_what_is_no_range(client: TestClient, header: str) -> None:
+    with pytest.raises(NoRangeError):
+        parse_range(header, 10)
+    assert client.get(trace_url(client), headers={"Range": header}).status_code == 400
+
+
+def test_a_trace_by_ranges(client: TestClient, trace: Trace, tmp_path: Path) -> None:
+    url, content = trace_url(client), (tmp_path / "small.safetensors").read_bytes()
+    answer = client.get(url, headers={"Range": "bytes=8-107"})
+    assert (answer.status_code, answer.content) == (206, content[8:108])
+    assert answer.headers["content-range"] == f"bytes 8-107/{len(content)}"
+    assert client.get(url).content == content
+    assert client.get(url, headers={"Range": "bytes=0-1,4-5"}).content == content
+    beyond = client.get(url, headers={"Range": f"bytes={len(content)}-"})
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(content)}")
+    head = client.head(url, headers={"Range": "bytes=1-4"})
+    assert (head.status_code, head.headers["content-length"], head.content) == (206, "4", b"")
+    (tmp_path / "small.safetensors").unlink()
+    assert client.get(url).status_code == 404
+
+
+def test_a_large_file_is_sent_in_parts(client: TestClient, library: Library, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 12_345
+    (tmp_path / "large.safetensors").write_bytes(content)
+    entry = library.add(tmp_path / "large.safetensors")
+    assert entry.error is not None
+    assert client.get(entry.url or "", headers={"Range": "bytes=7-3000000"}).content == content[7:3000001]
+
+
+def test_a_bad_trace_is_listed_with_the_reason_and_the_others_stay(
+    client: TestClient, library: Library, tmp_path: Path
+) -> None:
+    for number, content in enumerate(
+        [b"", b"\xff" * 50, b"\x10" + b"\0" * 7 + b"{" * 16, (2**62).to_bytes(8, "little")]
+    ):
+        path = tmp_path / f"bad{number}.safetensors"
+        path.write_bytes(content)
+        library.add(path)
+    library.add(tmp_path / "missing.safetensors")
+    sources = client.get("/api/traces").json()["sources"]
+    assert [("error" in source) for source in sources] == [False, True, True, True, True, True]
+    assert all("can't be read as a trace" in source["error"] for source in sources[1:])
+    assert client.get("/").status_code == 200
+
+
+def test_names_and_texts_are_told_as_text(library: Library, hostile: Trace, tmp_path: Path) -> None:
+    library.add(hostile.save(tmp_path / "h.safetensors"), HOSTILE[2])
+    client = TestClient(application(library, title=HOSTILE[0]), base_url=HERE)
+    text = client.get("/").text
+    assert "<script>window" not in text
+    assert "<img" not in text
+    config = json.loads(re.findall(r'id="vitrail">(.*?)</script>', text)[0])
+    assert config["sources"][1]["name"] == HOSTILE[2]
+    assert config["sources"][1]["texts"] == ["".join(HOSTILE)[:200]]
+    assert "<" not in client.get("/api/traces").text
+
+
+def test_json_in_an_element_has_no_markup() -> None:
+    text = escaped({"a": ["</script><!--", "\u2028\u2029", "&amp;", "\ud800"]})
+    assert not set("<>&\u2028\u2029") & set(text)
+    assert json.loads(text)["a"] == ["</script><!--", "\u2028\u2029", "&amp;", "?"]
+
+
+class TestFolders:
+    def test_traces_are_found_and_weights_of_models_are_not(self, trace: Trace, tmp_path: Path) -> None:
+        trace.save(tmp_path / "b.safetensors")
+        (tmp_path / "deep" / ".hidden").mkdir(parents=True)
+        trace.save(tmp_path / "deep" / "a.safetensors")
+        trace.save(tmp_path / "deep" / ".hidden" / "c.safetensors")
+        (tmp_path / "model.safetensors").write_bytes(b"\x08" + b"\0" * 7 + b"{}      ")
+        (tmp_path / "x.txt").write_text("vitrail.trace")
+        library = Library()
+        assert library.add_folder(tmp_path) == 2
+        assert [entry.name for entry in library.entries()] == ["b", "deep/a"]
+
+    def test_no_link_leads_out_of_the_folder(self, trace: Trace, tmp_path: Path) -> None:
+        inside, outside = tmp_path / "inside", tmp_path / "outside"
+        inside.mkdir()
+        outside.mkdir()
+        trace.save(outside / "a.safetensors")
+        (inside / "link.safetensors").symlink_to(outside / "a.safetensors")
+        (inside / "folder").symlink_to(outside)
+        assert list(traces_in(inside)) == []
+
+    def test_more_than_can_be_listed_is_said(
+        self, trace: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("vitrail.viewer.library.MOST_FILES", 1)
+        for name in "ab":
+            trace.save(tmp_path / f"{name}.safetensors")
+        with pytest.raises(DataError, match="more than 1 traces"):
+            list(traces_in(tmp_path))
+
+
+class TestLive:
+    def test_a_text_becomes_a_trace(self, client: TestClient, talking: Talking) -> None:
+        asked = {"model": "m", "text": "a", "pair": "b", "untrained": True, "causal": False, "target": None}
+        told = client.post("/api/attend", json=asked).json()
+        assert talking.asked == [Question("m", "a", "b", untrained=True, causal=False)]
+        assert told["id"] == "live-1"
+        assert told["name"] == "a + b · untrained · a model"
+        assert client.get(told["url"]).content[8:40].startswith(b'{"__metadata__"')
+
+    def test_an_image_becomes_a_trace(self, client: TestClient, talking: Talking) -> None:
+        sent = client.post(
+            "/api/attend?model=i&untrained=true", content=b"\x89PNG", headers={"Content-Type": "image/png"}
+        )
+        assert sent.status_code == 200
+        assert talking.asked == [Question("i", image=b"\x89PNG", untrained=True)]
+
+    @pytest.mark.parametrize(
+        ("body", "status"),
+        [
+            ({"model": "nobody", "text": "a"}, 404),
+            ({"model": "m", "text": " "}, 400),
+            ({"model": "m", "text": 3}, 400),
+            ({"model": "m", "text": "a", "untrained": "yes"}, 400),
+            ({"model": ["m"], "text": "a"}, 400),
+            ([], 400),
+            (3, 400),
+            ({"model": "m", "text": "bad"}, 422),
+            ({"model": "m", "text": "fault"}, 500),
+        ],
+    )
+    def test_what_can_t_be_asked_is_one_sentence(self, client: TestClient, body: object, status: int) -> None:
+        answer = client.post("/api/attend", json=body)
+        assert answer.status_code == status
+        assert answer.json()["error"].endswith(".")
+        assert "Traceback" not in answer.text
+
+    @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 30_000, b'{"model": NaN'])
+    def test_what_is_no_json_is_one_sentence(self, client: TestClient, body: bytes) -> None:
+        answer = client.post("/api/attend", content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 400
+        assert "object in JSON" in answer.json()["error"]
+
+    def test_long_bodies_are_not_read(self, client: TestClient, talking: Talking) -> None:
+        for size, kind in ((2**16 + 1, "application/json"), (20 * 2**20 + 1, "image/png")):
+            answer = client.post("/api/attend?model=i", content=b"1" * size, headers={"Content-Type": kind})
+            assert answer.status_code == 413
+            answer = client.post("/api/attend?model=i", content=iter([b"1" * size]), headers={"Content-Type": kind})
+            assert answer.status_code == 413
+        assert talking.asked == []
+
+    def test_a_head_is_taken_away(self, client: TestClient) -> None:
+        client.post("/api/attend", json={"model": "m", "text": "words"})
+        which = {"trace": "live-1", "stream": "encoder", "layer": 1, "head": 2, "kind": "mean"}
+        told = client.post("/api/ablate", json=which).json()
+        assert told == {"effect": 0.5, "sentence": "words without encoder 1.2 (mean)"}
+        for wrong, status in [
+            ({"trace": "live-9"}, 404),
+            ({"trace": trace_url(client).split("/")[-1]}, 409),
+            ({"layer": -1}, 400),
+            ({"head": True}, 400),
+            ({"head": 1.5}, 400),
+            ({"kind": "double"}, 400),
+            ({"stream": None}, 400),
+        ]:
+            assert client.post("/api/ablate", json={**which, **wrong}).status_code == status, wrong
+
+    def test_only_the_latest_are_kept(self, client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(room, "KEPT", 2)
+        urls = [client.post("/api/attend", json={"model": "m", "text": "a"}).json()["url"] for _ in range(3)]
+        assert [client.get(url).status_code for url in urls] == [404, 200, 200]
+        monkeypatch.setattr(room, "KEPT_BYTES", 10)
+        client.post("/api/attend", json={"model": "m", "text": "a"})
+        assert [client.get(url).status_code for url in urls] == [404, 404, 404]
+
+    def test_one_at_a_time_a_few_wait_and_more_are_sent_away(
+        self, library: Library, desk: Desk, talking: Talking
+    ) -> None:
+        talking.hold.clear()
+        with Serving(application(library, desk=desk), open_port("127.0.0.1", 0)) as serving:
+            statuses: list[int] = []
+            threads = [
+                threading.Thread(target=lambda: statuses.append(post(serving.port))) for _ in range(room.WAITING + 3)
+            ]
+            for thread in threads:
+                thread.start()
+            end = time.monotonic() + 10
+            while len(statuses) < 2 and time.monotonic() < end:
+                time.sleep(0.01)
+            assert statuses == [429, 429]
+            talking.hold.set()
+            for thread in threads:
+                thread.join(10)
+        assert sorted(statuses) == [200] * (room.WAITING + 1) + [429, 429]
+
+    def test_what_takes_too_long_is_given_up(
+        self, client: TestClient, talking: Talking, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(room, "PATIENCE", 0.05)
+        talking.hold.clear()
+        answer = client.post("/api/attend", json={"model": "m", "text": "a"})
+        talking.hold.set()
+        assert answer.status_code == 503
+        assert "shorter text" in answer.json()["error"]
+
+
+def post(port: int) -> int:
+    """Ask for a trace; the status."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request(
+        "POST", "/api/attend", json.dumps({"model": "m", "text": "a"}), {"Content-Type": "application/json"}
+    )
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_a_fault_of_ours_is_one_line_without_a_traceback() -> None:
+    async def fails(scope: Any, receive: Any, send: Any) -> None:
+        raise ZeroDivisionError("secret")
+
+    answer = TestClient(Guard(fails, Door()), base_url=HERE).get("/")
+    assert answer.status_code == 500
+    assert answer.text == "this is a fault in Vitrail (ZeroDivisionError): please report what you did\n"
+
+
+def test_a_port_that_is_taken_is_said() -> None:
+    taken = open_port("127.0.0.1", 0)
+    port = taken.getsockname()[1]
+    with pytest.raises(ConfigError, match=rf"port {port} of 127\.0\.0\.1 can't be had \(.*\): choose another --port"):
+        open_port("127.0.0.1", port)
+    taken.close()
+    with pytest.raises(ConfigError, match="is no address of this machine"):
+        open_port("no.such.host.invalid", 0)
+
+
+def test_what_is_no_http_is_shrugged_off(library: Library) -> None:
+    import socket
+
+    with served(library) as address:
+        port = int(address.rsplit(":", 1)[1])
+        for junk in (
+            b"\x16\x03\x01\x02\x00",
+            b"GET / HTTP/9.9\r\n\r\n",
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"A" * 100_000,
+            b"\r\n" * 50,
+        ):
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+                connection.sendall(junk)
+                connection.shutdown(socket.SHUT_WR)
+                with connection.makefile("rb") as answer:
+                    assert b"Traceback" not in answer.read()
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.request("GET", "/")
+        assert connection.getresponse().status == 200
+        connection.close()
+
+
+async def crowd(address: str, url: str, size: int, clients: int, seconds: float) -> int:
+    """Many clients who each read a random part after the other; how many parts were read, all of them right."""
+    import random
+
+    host, _, port = address.removeprefix("http://").rpartition(":")
+    end, done = time.monotonic() + seconds, 0
+
+    async def one(number: int) -> None:
+        nonlocal done
+        draw = random.Random(number)
+        reader, writer = await asyncio.open_connection(host, int(port))
+        while time.monotonic() < end:
+            start = draw.randrange(size)
+            length = min(size - start, 1 + draw.randrange(4096))
+            writer.write(
+                f"GET {url} HTTP/1.1\r\nHost: {host}\r\nRange: bytes={start}-{start + length - 1}\r\n\r\n".encode()
+            )
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert b" 206 " in head.split(b"\r\n")[0]
+            assert len(await reader.readexactly(length)) == length
+            done += 1
+        writer.close()
+
+    await asyncio.gather(*map(one, range(clients)))
+    return done
+
+
+def test_many_clients_at_once(library: Library, tmp_path: Path) -> None:
+    with served(library) as address:
+        assert asyncio.run(crowd(address, library.entries()[0].url or "", 3000, 40, 1)) >= 40
+
+
+@pytest.mark.slow
+def test_two_hundred_clients_for_a_minute(library: Library, tmp_path: Path) -> None:
+    with served(library) as address:
+        before = threading.active_count()
+        read = asyncio.run(crowd(address, library.entries()[0].url or "", 3000, 200, 60))
+        assert read >= 10_000
+        assert threading.active_count() <= before + 50
+        assert asyncio.run(crowd(address, library.entries()[0].url or "", 3000, 1, 0.1)) >= 1
