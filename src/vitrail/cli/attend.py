@@ -8,6 +8,8 @@ from vitrail.cli.options import parse
 from vitrail.cli.screen import Screen
 from vitrail.recipes.attend import AttendRecipe, run
 
+MASKS = ("[MASK]", "<mask>")
+
 if TYPE_CHECKING:
     from vitrail.trace import Trace
 
@@ -28,9 +30,31 @@ def command(arguments: Sequence[str], screen: Screen) -> Ending:
     path, trace = run(recipe, screen.report)
     if recipe.scores:
         _show_roles(trace, screen)
+    if recipe.predictions:
+        _show_predictions(trace, screen)
     program = f"import vitrail as vt; print(vt.head_scores(vt.load_trace({str(path)!r})))"
     results = (path,) if recipe.figures is None else (recipe.drawn(), path)
     return Ending(results, f'python -c "{program}"')
+
+
+def _show_predictions(trace: "Trace", screen: Screen) -> None:
+    """What is likeliest after each layer, and in the end: of the input, at a mask, or at the last position."""
+    for part in trace.parts:
+        if part.predictions is None:
+            continue
+        known: list[int | None] = [] if part.predictions.lens is None else [*range(len(part.layers))]
+        texts = trace.tokens(part.name).texts or ()
+        place = next((place for place, text in enumerate(texts) if text.strip() in MASKS), -1)
+        where = f"at {texts[place]!r}" if texts else "in the end"
+        if len(part.predictions.choices) == 1:
+            place, where = 0, "of the input"
+        rows = []
+        for layer in [*known, None]:
+            likeliest = part.predictions.likeliest(place, layer)
+            name = part.predictions.of if layer is None else f"after layer {layer}"
+            rows.append([name, *(f"{text!r} {chance:.0%}" for text, chance in likeliest)])
+        heading = [where, *(str(place + 1) for place in range(len(rows[-1]) - 1))]
+        screen.table(heading, rows, left=len(heading))
 
 
 def _show_roles(trace: "Trace", screen: Screen) -> None:
