@@ -137,5 +137,5 @@ export function exact(value) {
   if (Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value < 0 ? "−∞" : "∞";
   const size = Math.abs(value);
-  return (size !== 0 && (size < 0.0005 || size >= 1e6) ? value.toExponential(3) : value.toFixed(4)).replaceAll("-", "−");
+  return (size !== 0 && (size < 0.001 || size >= 1e6) ? value.toExponential(3) : value.toFixed(4)).replaceAll("-", "−");
 }

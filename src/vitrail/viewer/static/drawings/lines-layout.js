@@ -7,7 +7,7 @@
  */
 
 /** Rows between these heights, in pixels; letters are never below 11. */
-const ROW = { least: 13, most: 38 };
+const ROW = { least: 13, most: 52 };
 /** Up to so many queries and keys, all links are candidates. */
 export const SHORT = 64;
 /** The weight that is drawn in full where none is larger. */
@@ -189,6 +189,15 @@ export function docked(side, strength, room, least, most) {
   // A row that is cut by the edge counts as on screen once half of it is.
   const [top, bottom] = [middle(side, first) < 0 ? first + 1 : first, middle(side, last - 1) > room ? last - 1 : last];
   return { above: best(0, top), below: best(bottom, side.places.length) };
+}
+
+/**
+ * What is drawn in full in a strip: its largest, or a few times its mean, so that what is spread evenly looks even.
+ * @param {Float32Array} cells
+ */
+export function fullOf(cells) {
+  const most = cells.reduce((one, two) => Math.max(one, two), 0);
+  return Math.max(most, (8 * cells.reduce((one, two) => one + two, 0)) / cells.length);
 }
 
 /**

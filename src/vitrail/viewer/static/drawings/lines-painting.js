@@ -5,7 +5,7 @@
 
 import { label, number } from "vitrail/dom.js";
 import { clipped } from "vitrail/drawings/fitting.js";
-import { apart, drawnIn, middle, onScreen, squeezed } from "vitrail/drawings/lines-layout.js";
+import { apart, drawnIn, fullOf, middle, onScreen, squeezed } from "vitrail/drawings/lines-layout.js";
 
 /** @typedef {import("vitrail/types.js").Pen} Pen */
 /** @typedef {import("vitrail/types.js").Scene} Scene */
@@ -159,7 +159,7 @@ export function paintNumber(pen, { at, scene }, from, text, y, colour = scene.ra
  */
 export function paintStrip(pen, { at, scene, room }, side, strength) {
   const cells = squeezed(side, strength, room / 2);
-  const most = cells.reduce((one, two) => Math.max(one, two), 0);
+  const most = fullOf(cells);
   const height = room / cells.length;
   pen.rect(at.strip, HEAD, at.stripWidth, room, scene.ramp.paper);
   pen.rect(at.strip, HEAD, at.stripWidth, room, scene.ramp.faint, 0.3);

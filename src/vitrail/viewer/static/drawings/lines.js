@@ -22,8 +22,9 @@ import { lookedAt } from "vitrail/store.js";
 /** Of long inputs: this share of a query's mass, and no more keys than that. */
 const SHARE = 0.8;
 const MOST = 3;
-/** Milliseconds a frame may spend on rows of a long input that the worker hasn't come to. */
+/** Milliseconds that a frame, and the first picture, may spend on rows of a long input that the worker hasn't come to. */
 const PATIENCE = 14;
+const FIRST = 120;
 const FADED = 0.1;
 
 /**
@@ -71,14 +72,15 @@ export function render(element, scene) {
       };
       if (whole) picture.told = toldShort(scene, whole.least);
       settle([queries, keys], room, 0);
-      if (!whole) gather(Infinity);
+      if (!whole) gather(performance.now() + FIRST);
       return HEAD + FOOT + Math.max(queries.size, keys.size);
     },
     layers: {
       links(pen, view) {
-        if (!placed(view.top)) return;
-        if (!whole && gather(performance.now() + PATIENCE)) stage.ask("links", "tokens");
+        if (!placed(view.top)) return false;
+        const missing = !whole && gather(performance.now() + PATIENCE);
         paintLinks(pen, /** @type {Picture} */ (picture), 1);
+        return missing;
       },
       tokens(pen, view) {
         if (placed(view.top)) paintTokens(pen, /** @type {Picture} */ (picture), store.get().pin);
@@ -104,7 +106,7 @@ export function render(element, scene) {
 
   /**
    * The strongest keys of the queries on screen, and of all that are known, as links.
-   * @param {number} until when to stop; the first picture is never without the rows on screen
+   * @param {number} until when to stop
    * @returns {boolean} whether rows on screen are still missing
    */
   function gather(until) {

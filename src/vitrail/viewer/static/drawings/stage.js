@@ -35,7 +35,8 @@ import { canvasPen } from "vitrail/pens.js";
  * @param {Object} drawing
  * @param {string} drawing.name classes are called `${name}-…`
  * @param {string} drawing.label what people who don't see it are told
- * @param {Record<string, (pen: Pen, view: View) => void>} drawing.layers from the lowest to the highest
+ * @param {Record<string, (pen: Pen, view: View) => boolean | void>} drawing.layers from the lowest to the highest;
+ *   true: it isn't complete, and is painted again in the next frame
  * @param {(width: number, height: number) => number} drawing.arrange lays out; gives back how tall all of it is
  * @returns {Stage}
  */
@@ -55,21 +56,21 @@ export function openStage(element, { name, label, layers, arrange }) {
   const asked = new Set();
   let frame = 0;
 
-  const paint = () => {
+  function paint() {
     frame = 0;
     const now = [...asked];
     asked.clear();
     for (const layer of now) {
       if (!contexts[layer]) continue;
       contexts[layer].clearRect(0, 0, view.width, view.height);
-      layers[layer](canvasPen(contexts[layer]), view);
+      if (layers[layer](canvasPen(contexts[layer]), view)) ask(layer);
     }
-  };
+  }
   /** @param {string[]} wanted */
-  const ask = (...wanted) => {
+  function ask(...wanted) {
     for (const layer of wanted) asked.add(layer);
     frame ||= requestAnimationFrame(paint);
-  };
+  }
   const everything = () => ask(...Object.keys(layers));
   const measure = () => {
     // Fixed sizes on the pane keep the canvases from stretching the scroller that they are measured by.
