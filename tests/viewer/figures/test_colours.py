@@ -98,7 +98,7 @@ def test_roles_have_the_colours_of_the_app() -> None:
 @pytest.mark.parametrize("reader", SEEN)
 def test_roles_stay_apart_for(reader: str) -> None:
     """In one figure stand roles of self- and of cross-attention; what is alike in both has one colour."""
-    seen = {colour: oklab(SEEN[reader] @ linear(colour)) for colour in set(ROLE_COLOURS.values())}
+    seen = {colour: oklab(SEEN[reader] @ linear(colour)) for colour in {role_colour(role) for role in ROLE_COLOURS}}
     apart = {pair: float(np.linalg.norm(seen[pair[0]] - seen[pair[1]])) for pair in itertools.combinations(seen, 2)}
     assert min(apart.values()) > 0.085, min(apart, key=apart.__getitem__)
 
@@ -119,7 +119,8 @@ def test_a_lower_score_is_paler_and_unclear_is_grey() -> None:
     shares = [linear(role_colour("induction", score))[1] for score in (0.2, 0.6, 1.0, 1.7)]
     assert shares[0] > shares[1] > shares[2] == shares[3]
     assert role_colour("unclear", 0.3) == role_colour("nobody knows", 0.9) == colours.UNKNOWN
-    assert role_colour("broad", float("nan")) == ROLE_COLOURS["broad"]
+    assert role_colour("local", float("nan")) == ROLE_COLOURS["local"]
+    assert linear(role_colour("broad"))[0] > linear(ROLE_COLOURS["broad"])[0], "all heads of an untrained model are"
 
 
 @pytest.mark.parametrize("largest", [3e-5, 0.0054, 0.1, 0.97, 1.0, 43.0])

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from vitrail.trace import Axis, Trace
 from vitrail.viewer.figures import attention_map
+from vitrail.viewer.figures.sheet import Sheet
 from vitrail.viewer.figures.tokens import LONGEST, families, inches, label, plain, shown, thinned
 
 Make = Callable[..., Trace]
@@ -56,6 +57,17 @@ def test_what_no_font_has_is_drawn_as_its_number() -> None:
     figure = Figure()
     figure.text(0, 0, text, family=families())
     figure.savefig(io.BytesIO(), format="png")  # a missing glyph would warn, and warnings are errors
+
+
+def test_a_bold_title_is_drawn_with_bold_fonts() -> None:
+    """Bold fonts have fewer characters than the others."""
+    known = [chr(code) for code in range(0xA0, 0x20000) if plain(chr(code)) == chr(code)]
+    thin = "".join(one for one in known if plain(one, "bold") != one)[::7]
+    assert len(thin) > 20
+    sheet = Sheet(4.0, 1.0)
+    for weight in ("normal", "bold"):
+        sheet.write(0, 0, thin, weight=weight, room=100)  # type: ignore[arg-type]
+    sheet.figure.savefig(io.BytesIO(), format="png")
 
 
 def test_hostile_tokens_are_drawn_literally(text_trace: Make, hostile: Sequence[str]) -> None:

@@ -138,7 +138,7 @@ def _draw_cell(panel: "Axes", place: tuple[int, int], role: str, score: float, a
     box.set_gid(f"{layer}.{head}")
     panel.add_patch(box)
     named = nearest if role == "unclear" else role
-    if named not in SHORT or score != score:
+    if named not in SHORT or score != score or (role == "unclear" and across < 0.5):
         return
     number = f"{score:.2f}".removeprefix("0")
     lines = [(0.34, SHORT[named]), (0.7, number)] if across >= 0.5 else [(0.5, number)]
@@ -161,4 +161,4 @@ def _number(panel: "Axes", heads: int, layers: int, across: float) -> None:
     for layer in range(layers):
         panel.text(-0.09 / across, layer + 0.5, str(layer), ha="right", va="center", fontsize=7.5, color=INK)
     panel.text(-0.09 / across, -0.12, "head", ha="right", va="bottom", fontsize=7, color=QUIET)
-    panel.text(-0.32 / across, layers / 2, "layer", ha="center", va="center", rotation=90, fontsize=7, color=QUIET)
+    panel.text(-0.36 / across, layers / 2, "layer", ha="center", va="center", rotation=90, fontsize=7, color=QUIET)

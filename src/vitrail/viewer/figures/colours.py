@@ -22,19 +22,19 @@ UNKNOWN = "#e6e6ea"
 """Where no colour says anything: an unclear head, a patch that is no key."""
 
 ROLES: Mapping[str, Triple] = {
-    "previous token": (0.314, 0.167, 278),
-    "next token": (0.547, 0.09, 209),
-    "own token": (0.658, 0.151, 317),
-    "first token": (0.669, 0.168, 53),
-    "separator": (0.454, 0.09, 103),
-    "punctuation": (0.309, 0.056, 82),
-    "duplicate token": (0.395, 0.154, 359),
-    "induction": (0.548, 0.144, 12),
-    "other sentence": (0.648, 0.137, 151),
-    "broad": (0.466, 0.152, 270),
-    "local": (0.775, 0.14, 250),
+    "previous token": (0.319, 0.156, 277),
+    "next token": (0.404, 0.059, 212),
+    "own token": (0.457, 0.18, 305),
+    "first token": (0.665, 0.136, 91),
+    "separator": (0.535, 0.041, 113),
+    "punctuation": (0.409, 0.089, 45),
+    "duplicate token": (0.301, 0.125, 352),
+    "induction": (0.58, 0.169, 337),
+    "other sentence": (0.647, 0.13, 163),
+    "broad": (0.56, 0.189, 261),
+    "local": (0.7, 0.17, 290),
 }
-"""Lightness, chroma and hue of each role, as in the app (``viewer/static/roles.js``)."""
+"""Lightness, chroma and hue of each role, as in the light theme of the app (``viewer/static/roles.js``)."""
 
 ALIKE: Mapping[str, str] = {"same token": "duplicate token", "copying": "induction", "aligned": "previous token"}
 """Roles of cross-attention that have the colour of what is like them in self-attention."""
@@ -128,10 +128,16 @@ def ticks_to(largest: float, apart: float = 0.12) -> list[float]:
     return [*found, largest]
 
 
+BROAD = 0.45
+"""How much of its colour a broad head has: all heads of an untrained model are, and shall not outshine a role."""
+
+
 def role_colour(role: str, score: float = 1.0) -> str:
     """A role's colour, paler where its score is lower; grey for an unclear or an unknown one."""
-    share = 1.0 if role not in ROLE_COLOURS or role == "unclear" or not math.isfinite(score) else min(1.0, score)
-    own, paper = np.array(to_rgb(ROLE_COLOURS.get(role, UNKNOWN))), np.array(to_rgb(PAPER))
+    if role not in ROLE_COLOURS or role == "unclear":
+        return UNKNOWN
+    share = (min(1.0, score) if math.isfinite(score) else 1.0) * (BROAD if role == "broad" else 1.0)
+    own, paper = np.array(to_rgb(ROLE_COLOURS[role])), np.array(to_rgb(PAPER))
     return to_hex(tuple(share * own + (1 - share) * paper))
 
 

@@ -114,4 +114,4 @@ def _draw(
         panel.text(middle, -0.06, str(head), ha="center", va="bottom", fontsize=8, color=INK)
     panel.text(-0.09, -0.06, "head", ha="right", va="bottom", fontsize=7, color=QUIET)
     middle = len(pictures) * (down + GAP) / 2
-    panel.text(-0.32, middle, "layer", ha="center", va="center", rotation=90, fontsize=7, color=QUIET)
+    panel.text(-0.36, middle, "layer", ha="center", va="center", rotation=90, fontsize=7, color=QUIET)

@@ -13,6 +13,7 @@ from vitrail.trace.tables import gather_scores
 from vitrail.viewer.figures.about import Told, about, scores_of
 from vitrail.viewer.figures.colours import FAINT, INK, QUIET, STREAM_COLOURS
 from vitrail.viewer.figures.sheet import HEAD, MARGIN, NARROWEST, Sheet, styled
+from vitrail.viewer.figures.tokens import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,7 @@ UNITS: Mapping[str, str] = {
     "distance": "positions",
     "pixels": "px",
     "importance": "gradient",
+    "ablation": "change",
 }
 """Of scores that aren't shares of attention."""
 
@@ -100,11 +102,13 @@ def _draw(panel: "Axes", table: "pd.DataFrame", name: str, streams: Sequence[str
             panel.vlines(layers, *ends, color=colour, alpha=0.25, linewidth=0.8)
         panel.plot(layers, values, "o", color=colour, alpha=0.55, markersize=3.6, markeredgewidth=0, gid="heads")
         means = mine.groupby("layer")[name].mean()
-        panel.plot(means.index, means.to_numpy(), color=colour, linewidth=1.4, gid="mean")
         alike = [uniform.get((stream, int(layer), name), np.nan) for layer in means.index]
+        places, mean = _line(means.index.to_numpy(), means.to_numpy())
+        panel.plot(places, mean, color=colour, linewidth=1.4, gid="mean")
         if np.isfinite(alike).any():
-            panel.plot(means.index, alike, color=colour, linewidth=1, linestyle=(0, (3, 2)), alpha=0.8, gid="uniform")
-    panel.set_title(name, fontsize=8.5, color=INK, loc="left", pad=4)
+            places, flat = _line(means.index.to_numpy(), np.array(alike))
+            panel.plot(places, flat, color=colour, linewidth=1, linestyle=(0, (3, 2)), alpha=0.8, gid="uniform")
+    panel.set_title(plain(name), fontsize=8.5, color=INK, loc="left", pad=4)
     panel.set_title(UNITS.get(name, "share"), fontsize=6.5, color=QUIET, loc="right", pad=4)
     panel.spines[["top", "right"]].set_visible(False)
     panel.tick_params(labelsize=6.5, pad=2)
@@ -114,6 +118,13 @@ def _draw(panel: "Axes", table: "pd.DataFrame", name: str, streams: Sequence[str
     panel.set_ylim(0, max(panel.get_ylim()[1], 0.05 if name not in UNITS else 0))
     panel.grid(axis="y", color=FAINT, linewidth=0.5, alpha=0.7)
     panel.set_axisbelow(True)
+
+
+def _line(layers: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A line through the values; a short one where there is a single layer, for a line needs two ends."""
+    if len(layers) > 1:
+        return layers, values
+    return layers[0] + np.array([-0.25, 0.25]), np.repeat(values, 2)
 
 
 def _uniform(told: Trace | Sequence[Trace]) -> Uniform:

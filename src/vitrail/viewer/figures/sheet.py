@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from vitrail.viewer.figures.colours import FAINT, INK, PAPER, QUIET, role_colour, sequential, signed, ticks_to
-from vitrail.viewer.figures.tokens import SANS, clipped, families, inches, plain
+from vitrail.viewer.figures.tokens import SANS, Weight, clipped, families, inches, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,13 +79,13 @@ class Sheet:
         *,
         size: float = 8,
         colour: str = INK,
-        weight: str = "normal",
+        weight: Weight = "normal",
         align: str = "left",
         room: float | None = None,
     ) -> "Text":
         """A line of text, cut where it would leave the sheet (or its room)."""
         room = (self.width - MARGIN - left) if room is None else room
-        drawn = clipped(plain(text), fitting(room, size))
+        drawn = clipped(plain(text, weight), fitting(room, size))
         return self.figure.text(
             left / self.width,
             1 - top / self.height,

@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from matplotlib.font_manager import findfont, fontManager
+from matplotlib.font_manager import FontProperties, findfont, fontManager
 from matplotlib.ft2font import FT2Font
 
 from vitrail.trace import Axis
@@ -43,6 +43,8 @@ OTHERS = (
 LONGEST = 16
 """Characters of a token, at most."""
 
+Weight = Literal["normal", "bold"]
+
 _NAMED = {"\n": "⏎", "\r": "⏎", "\t": "⇥"}
 _ADVANCE = 0.602
 """Width of a character of the monospaced font, in its size."""
@@ -56,22 +58,23 @@ def families(first: str = MONO) -> list[str]:
 
 
 @cache
-def _drawable() -> frozenset[int]:
-    return frozenset().union(*(FT2Font(findfont(name)).get_charmap() for name in families()))
+def _drawable(weight: Weight) -> frozenset[int]:
+    fonts = (FT2Font(findfont(FontProperties(family=name, weight=weight))) for name in families())
+    return frozenset().union(*(font.get_charmap() for font in fonts))
 
 
-def plain(text: str) -> str:
-    """A text of which every character can be drawn, in one line."""
-    return "".join(map(_character, text))
+def plain(text: str, weight: Weight = "normal") -> str:
+    """A text of which every character can be drawn, in one line; bold fonts have fewer."""
+    return "".join(_character(one, weight) for one in text)
 
 
-def _character(one: str) -> str:
+def _character(one: str, weight: Weight) -> str:
     if one in _NAMED:
         return _NAMED[one]
     kind = unicodedata.category(one)
     if kind in ("Zs", "Zl", "Zp"):
         return " "
-    return f"U+{ord(one):04X}" if kind.startswith("C") or ord(one) not in _drawable() else one
+    return f"U+{ord(one):04X}" if kind.startswith("C") or ord(one) not in _drawable(weight) else one
 
 
 def shown(text: str, longest: int = LONGEST) -> str:
