@@ -76,6 +76,36 @@ def test_what_comes_next_and_after_each_layer() -> None:
     assert attend(model, tokenizer, TEXT).parts[0].predictions is None
 
 
+def hooks_of(module: nn.Module) -> int:
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_forward_hooks_always_called")
+    return sum(len(getattr(part, kind)) for part in module.modules() for kind in kinds)
+
+
+def test_nothing_is_left_behind_whatever_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = seeded(hf.LlamaForCausalLM)
+    before = hooks_of(model)
+    everything = Wishes(hidden=True, before_rotation=True, predictions=True, ablation="zero")
+    ids = torch.tensor([[2, 5, 6]])
+    with torch.no_grad():
+        plain = model(ids).logits
+    attend(model, wordpiece(), TEXT, gradient="next", wishes=everything)
+    with torch.no_grad():
+        assert torch.equal(model(ids).logits, plain)
+    assert hooks_of(model) == before
+
+    def stop(*_: object) -> None:
+        raise KeyError("stop")
+
+    for place in ("keeping.before_rotation", "predicting._likeliest", "tracing.head_effects"):
+        monkeypatch.setattr(f"vitrail.capture.{place}", stop)
+        with pytest.raises(KeyError, match="stop"):
+            attend(model, wordpiece(), TEXT, wishes=everything)
+        monkeypatch.undo()
+        assert hooks_of(model) == before
+        assert model.config._attn_implementation == "sdpa"
+    assert not any(parameter.grad is not None for parameter in model.parameters())
+
+
 def test_the_lens_is_the_same_layer_by_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = kept(attend(gpt2(), wordpiece(), TEXT, wishes=WISH))
     monkeypatch.setattr("vitrail.capture.predicting.LARGE", 1)

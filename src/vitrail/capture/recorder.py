@@ -39,8 +39,9 @@ def record_attention(
         record.weights["encoder.layer.0.attention.self"]  # float32 [b h q k]
 
     Args:
-        module: any PyTorch module; its outputs stay what they are (to 1e-6 where the explicit formula takes the place
-            of a fused one).
+        module: any PyTorch module; its outputs stay what they are. Where the explicit formula takes the place of a
+            fused kernel (our own models, Hugging Face's) they are those of its own explicit path, Hugging Face's to the
+            bit, which float32 leaves about 1e-6 from the other one (``bench/reach.py``).
         each: handed every call as it comes, instead of keeping all: then one layer's weights are in memory at a time.
         edit: changes queries, keys, values or heads on their way.
         graph: keep what is recorded connected to the parameters, so that gradients can be asked for.
