@@ -14,7 +14,7 @@ import { lookedAt } from "vitrail/store.js";
  * @property {Scene} scene
  * @property {import("vitrail/types.js").Layer} layer
  * @property {import("vitrail/types.js").Axis} keys of tokens, also where words are drawn
- * @property {{role: string, colour: string, score: number} | null} role
+ * @property {import("vitrail/types.js").Named} role
  * @property {import("vitrail/types.js").Provenance} provenance
  * @property {import("vitrail/types.js").Predictions | null} predictions
  * @property {{label: string, title: string, run: () => Promise<string>}[]} actions what a live model can be asked
@@ -63,7 +63,7 @@ function aboutHead({ scene, layer, keys, role, actions }) {
       "section",
       { "aria-label": "head" },
       el("h2", {}, `Layer ${layer.index}, head ${head}`),
-      role ? el("span", { class: "role" }, el("i", { style: { background: role.colour } }), role.role) : "",
+      el("span", { class: "role" }, el("i", { style: { background: role.colour } }), role.role),
     ),
     el("p", { class: "sentence" }, headSentence(layer, head, role)),
     warning ? el("p", { class: "caution" }, warning) : "",

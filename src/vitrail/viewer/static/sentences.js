@@ -35,34 +35,39 @@ export function scoreLabel(name) {
   return SCORES[name]?.label ?? name;
 }
 
+/** What a head of each role does. */
+const DOES = /** @type {Record<string, string>} */ ({
+  "previous token": "looks at the position before",
+  "next token": "looks at the position after",
+  "own token": "looks at its own position",
+  "first token": "looks at the first position",
+  separator: "looks at separators",
+  punctuation: "looks at punctuation",
+  "duplicate token": "looks at earlier occurrences of the same token",
+  induction: "is an induction head",
+  "other sentence": "looks at the other sentence",
+  "same token": "looks for the same token in what is read",
+  copying: "looks at what copying would write next",
+  aligned: "moves along with the text",
+  broad: "looks nearly everywhere alike",
+  local: "looks at what is near",
+});
+
 /**
- * What a head does, by its strongest role or by how widely it looks.
+ * What a head does: its role with the evidence, or that it has none.
  * @param {Layer} layer
  * @param {number} head
- * @param {{role: string, score: number} | null} role
+ * @param {import("vitrail/types.js").Named} role
  */
 export function headSentence(layer, head, role) {
   const name = `Head ${layer.index}.${head}`;
   const digest = layer.digest;
   if (!digest) return `${name}: this trace has no scores.`;
-  const shares = digest.names
-    .map((score, at) => ({ score, value: digest.scores[at][head], uniform: digest.uniform[at], count: digest.counts[at] }))
-    .filter(({ score, value }) => SCORES[score]?.share && !score.includes(" to ") && Number.isFinite(value))
-    .sort((one, two) => two.value - (two.uniform ?? 0) - (one.value - (one.uniform ?? 0)));
   const spread = digest.names.indexOf("broadness");
   const width = spread < 0 ? Number.NaN : digest.scores[spread][head];
-  const over = Number.isFinite(width) ? ` Its attention is spread as over ${width.toFixed(1)} of ${layer.keys} keys.` : "";
-  const best = shares[0];
-  if (!best) return `${name}.${over}`;
-  const told = `${SCORES[best.score].says}: ${best.value.toFixed(2)} of its weight, over ${best.count} ${unit(best.count)}`;
-  const uniform = best.uniform === null ? "" : ` (uniform attention: ${best.uniform.toFixed(2)})`;
-  const clear = role !== null && role.role !== "unclear";
-  return clear ? `${name} ${told}${uniform}.${over}` : `${name} has no clear role; most of all it ${told}${uniform}.${over}`;
-}
-
-/** @param {number} count */
-function unit(count) {
-  return count === 1 ? "query" : "queries";
+  const over = Number.isFinite(width) && role.role !== "broad" ? ` Its attention is spread as over ${width.toFixed(1)} of ${layer.keys} keys.` : "";
+  const does = DOES[role.role];
+  return does ? `${name} ${does}: ${role.evidence}.${over}` : `${name} has no clear role; ${role.evidence}.${over}`;
 }
 
 /**
