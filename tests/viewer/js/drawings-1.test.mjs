@@ -160,10 +160,14 @@ test("tables: a row that is looked at, or each query's strongest key", () => {
   const rows = [Float32Array.from([0.25, 0.75]), Float32Array.from([NaN, NaN])];
   const looks = [{ name: "1.2", row: (query) => rows[query] }];
   const scene = { looks, queries: axisOf(["a", "b"]), keys: axisOf(["c", "<b>"]), shownQueries: flags(2), shownKeys: flags(2), quantity: { label: "Weight" } };
-  assert.deepEqual(tableOf(scene, null).rows, [[0, "a", "<b>", 0.75], [1, "b", "–", ""]]);
-  const row = tableOf(scene, { from: "query", position: 0, other: -1, locked: false, rows: [rows[0]] });
+  assert.deepEqual(tableOf(scene, null, null).rows, [[0, "a", "<b>", 0.75], [1, "b", "–", ""]]);
+  const row = tableOf(scene, { from: "query", position: 0, other: -1, locked: false, rows: [rows[0]] }, null);
   assert.deepEqual(row.rows, [[0, "c", 0.25], [1, "<b>", 0.75]]);
   assert.match(row.caption, /query 0 \(a\)/);
+  const known = [new Map([[1, { keys: [1, 0], values: [0.9, 0.1] }]])];
+  const some = tableOf(scene, null, known);
+  assert.deepEqual(some.rows, [[1, "b", "<b>", 0.9]]);
+  assert.match(some.caption, /1 of 2 queries/);
 });
 
 // Pointing

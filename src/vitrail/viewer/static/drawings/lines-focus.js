@@ -62,6 +62,10 @@ export function paintFocus(pen, picture, focus) {
     const drawn = written.filter(([position]) => strength[position] > weak).sort(([one], [two]) => strength[one] - strength[two]);
     for (const [position, y] of drawn) paintLinksOf(pen, picture, focus, begin, position, y);
   }
+  if (focus.rows && !(most > 0)) {
+    const nobody = asks ? "looks nowhere: nothing here is above 0" : "nobody looks here";
+    pen.text(nobody, (at.from + at.to) / 2, begin - 14, { size: 12, colour: ramp.quiet, align: "center" });
+  }
   for (const [position, y] of written) {
     const chosen = position === focus.other;
     const share = most > 0 ? Math.sqrt(strength[position] / most) : 0;
@@ -82,7 +86,7 @@ export function paintFocus(pen, picture, focus) {
     paintStrip(pen, picture, to, strength);
   }
   // Its lines never reach the head: that needn't be painted again.
-  if (at.squares) paintNumber(pen, picture, far, "mean", HEAD - 18);
+  if (at.squares) paintNumber(pen, picture, far, "mean", HEAD - 34);
 }
 
 /**

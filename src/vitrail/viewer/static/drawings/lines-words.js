@@ -45,9 +45,11 @@ export function toldLong({ quantity, looks }, busy) {
  * What is seen, as numbers: the row or column that is looked at, or each query's strongest key.
  * @param {Scene} scene
  * @param {Focus | null} focus
+ * @param {Map<number, {keys: ArrayLike<number>, values: ArrayLike<number>}>[] | null} known by head: strongest keys of the
+ *   queries of a long input, as far as they were counted; null where rows are short enough to be computed again
  * @returns {import("vitrail/types.js").Table}
  */
-export function tableOf(scene, focus) {
+export function tableOf(scene, focus, known) {
   const { looks, queries, keys, quantity } = scene;
   const values = looks.map((look) => `${quantity.label} ${look.name}`);
   if (focus?.rows) {
@@ -63,22 +65,30 @@ export function tableOf(scene, focus) {
         .map((at) => [at, label(axis, at), ...rows.map((row) => exactly(row[at]))]),
     };
   }
+  const shown = Array.from(scene.shownQueries.keys()).filter((query) => scene.shownQueries[query]);
+  const counted = known ? shown.filter((query) => known.every((rows) => rows.has(query))) : shown;
+  const some = counted.length < shown.length ? ` (${counted.length} of ${shown.length} queries are counted so far)` : "";
   return {
-    caption: `Each query's strongest key: ${quantity.label}`,
+    caption: `Each query's strongest key: ${quantity.label}${some}`,
     columns: ["position", "query", ...looks.flatMap((look) => [`key ${look.name}`, `${quantity.label} ${look.name}`])],
-    rows: Array.from(scene.shownQueries.keys())
-      .filter((query) => scene.shownQueries[query])
-      .map((query) => [query, label(queries, query), ...looks.flatMap((look) => strongest(look.row(query), scene))]),
+    rows: counted.map((query) => [
+      query,
+      label(queries, query),
+      ...looks.flatMap((look, at) => {
+        const few = known?.[at].get(query);
+        return few ? strongest(few.keys, few.values, scene) : strongest(Array.from(scene.shownKeys.keys()), look.row(query), scene);
+      }),
+    ]),
   };
 }
 
-/** @param {Float32Array} row @param {Scene} scene @returns {(string | number)[]} */
-function strongest(row, { keys, shownKeys }) {
+/** @param {ArrayLike<number>} places @param {ArrayLike<number>} values @param {Scene} scene @returns {(string | number)[]} */
+function strongest(places, values, { keys, shownKeys }) {
   let best = -1;
-  for (let key = 0; key < row.length; key++) {
-    if (shownKeys[key] && Number.isFinite(row[key]) && (best < 0 || Math.abs(row[key]) > Math.abs(row[best]))) best = key;
+  for (let at = 0; at < places.length; at++) {
+    if (shownKeys[places[at]] && Number.isFinite(values[at]) && (best < 0 || Math.abs(values[at]) > Math.abs(values[best]))) best = at;
   }
-  return best < 0 ? ["–", ""] : [label(keys, best), exactly(row[best])];
+  return best < 0 ? ["–", ""] : [label(keys, places[best]), exactly(values[best])];
 }
 
 /** As many digits as a number of 32 bits has. @param {number} value */

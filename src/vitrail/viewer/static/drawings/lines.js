@@ -279,7 +279,7 @@ export function render(element, scene) {
       }
       return { width, height };
     },
-    table: () => tableOf(scene, focus),
+    table: () => tableOf(scene, focus, whole ? null : known),
   };
 }
 

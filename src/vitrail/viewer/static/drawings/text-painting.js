@@ -176,7 +176,8 @@ function paintHead(pen, page) {
 }
 
 /** @param {Page} page */
-function sentence({ scene, choice }) {
+function sentence({ scene, choice, blocks }) {
+  if (blocks.every(({ flow }) => !flow.pieces.length)) return "No token is shown: all were left out";
   const several = scene.looks.length > 1 ? ` (mean of ${scene.looks.length} heads)` : "";
   if (choice.from === "none") return choice.values ? "What each token receives, the mean over all queries" : "Point at a token";
   const token = `“${plain(choice.from === "query" ? scene.queries : scene.keys, choice.position).slice(0, 30)}”`;
