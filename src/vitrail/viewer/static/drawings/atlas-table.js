@@ -138,6 +138,11 @@ export function headRows(scroller, { store, stream, roles }, { names, asked, sho
   };
   scroller.addEventListener("scroll", scrolled, { passive: true });
   scroller.addEventListener("keydown", keys);
+  // The focus goes to the table as a whole when a page is drawn anew: then to the row where it was.
+  const entered = (/** @type {FocusEvent} */ event) => {
+    if (event.target === scroller) focus(active);
+  };
+  scroller.addEventListener("focus", entered);
 
   return {
     /** @param {Place[]} places @param {boolean} begin from the top */
@@ -155,6 +160,7 @@ export function headRows(scroller, { store, stream, roles }, { names, asked, sho
     cleanup() {
       scroller.removeEventListener("scroll", scrolled);
       scroller.removeEventListener("keydown", keys);
+      scroller.removeEventListener("focus", entered);
     },
   };
 }

@@ -33,11 +33,13 @@ export function matrixTable({ scene, values, queries, keys, at: { plot }, view, 
   const totals = exact && whole && columnSums && values.done() === 1;
   const part = whole ? "" : `, queries ${queries[rowFrom]} to ${queries[rowTo - 1]} and keys ${keys[columnFrom]} to ${keys[columnTo - 1]}`;
   const caption = `${scene.quantity.label} of head ${scene.looks[0].name}: a row for each query, a column for each key${part}`;
-  const rows = down.map((title, at) => [
-    title,
-    ...across.map((_, place) => found[(row + at) * columns + column + place]),
-    ...(totals ? [values.rowSums[at]] : []),
-  ]);
+  /** @param {number} at a row of this level */
+  const numbers = (at) => {
+    // What is still being computed is computed here, where that is few rows.
+    const whole = size === 1 && !values.exact(at) ? scene.looks[0].row(queries[at]) : null;
+    return across.map((_, place) => (whole ? whole[keys[column + place]] : found[at * columns + column + place]));
+  };
+  const rows = down.map((title, at) => [title, ...numbers(row + at), ...(totals ? [values.rowSums[at]] : [])]);
   return {
     caption: size === 1 ? caption : `${caption}; each number is the strongest of ${size} × ${size}`,
     columns: ["query", ...across, ...(totals ? ["sum"] : [])],

@@ -149,9 +149,8 @@ export function render(element, scene) {
     pick,
     press: () => steering.dragged(),
     move(now, arrow) {
-      const [first, last] = [stepped(queries, -1, 1), stepped(keys, -1, 1)];
-      const query = now.query < 0 ? first : arrow === "ArrowUp" ? stepped(queries, now.query, -1) : arrow === "ArrowDown" ? stepped(queries, now.query, 1) : now.query;
-      const key = now.key < 0 ? last : arrow === "ArrowLeft" ? stepped(keys, now.key, -1) : arrow === "ArrowRight" ? stepped(keys, now.key, 1) : now.key;
+      const query = now.query < 0 ? queries[0] : arrow === "ArrowUp" ? stepped(queries, now.query, -1) : arrow === "ArrowDown" ? stepped(queries, now.query, 1) : now.query;
+      const key = now.key < 0 ? keys[0] : arrow === "ArrowLeft" ? stepped(keys, now.key, -1) : arrow === "ArrowRight" ? stepped(keys, now.key, 1) : now.key;
       move(showing(shown.view, queries.indexOf(query), keys.indexOf(key), shown.at));
       stage.ask("base", "over");
       return { query, key };
