@@ -160,6 +160,8 @@ def test_an_encoder_decoder_has_three_streams() -> None:
     assert ids is not None
     expected = model.generate(source, do_sample=False, num_beams=1, max_new_tokens=64)[0].tolist()
     assert ids.tolist() == expected[:-1]
+    assert written.provenance.texts == ("the dog ran", tokenizer.decode(expected[:-1], skip_special_tokens=True))
+    assert trace.provenance.texts == ("the dog ran", "a cat")
 
 
 def test_an_image_has_a_grid() -> None:
