@@ -99,7 +99,7 @@ function edgesOf(picture, focus, strength) {
   const to = focus.from === "query" ? picture.keys : picture.queries;
   const sizes = strength ?? meanSize(focus.rows, to.at.length);
   const most = sizes.reduce((one, two) => Math.max(one, two), 0);
-  return docked(to, sizes, picture.room, Math.max(0.02 * picture.largest, 0.05 * most), DOCK.most);
+  return docked(to, sizes, picture.room, Math.max(1e-9, Math.min(0.02 * picture.largest, 0.5 * most)), DOCK.most);
 }
 
 /**
