@@ -14,6 +14,9 @@ install_import_hook(
 # Of traces only what is computed: what a trace is made of may come from a file, and is refused with a TraceError.
 TRACE = ("comparing", "digest", "finishing", "flow", "importance", "recompute", "scores", "tables", "words")
 install_import_hook([f"vitrail.trace.{name}" for name in TRACE], "beartype.beartype")
+# Of figures what turns arrays into them.
+DRAWN = ("difference", "grid", "maps", "pictures")
+install_import_hook([f"vitrail.viewer.figures.{name}" for name in DRAWN], "beartype.beartype")
 
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", COLUMNS="100")
 
@@ -28,6 +31,7 @@ FLOORS = (
     "faces",
     "gallery",
     "capture",
+    "viewer",
     "recipes",
     "studies",
     "cli",

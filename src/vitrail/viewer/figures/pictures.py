@@ -166,7 +166,7 @@ def _over(grid: Shaped[np.ndarray, "rows columns"], image: UInt8[np.ndarray, "H 
     return np.asarray(grid[rows][:, columns][:, :, None])
 
 
-def _cut(image: UInt8[np.ndarray, "H W 3"], keys: Axis) -> UInt8[np.ndarray, "H W 3"]:
+def _cut(image: UInt8[np.ndarray, "H W 3"], keys: Axis) -> UInt8[np.ndarray, "height width 3"]:
     """The image without what is left at its right and its bottom when patches are cut from it."""
     if keys.grid is None or keys.patch is None:
         return image
