@@ -12,6 +12,7 @@ from roles_golden import write_roles
 HERE = Path(__file__).parent
 
 
+@pytest.mark.timeout(600)
 def test_the_modules_of_the_page_do_as_python_does(tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:
@@ -25,7 +26,7 @@ def test_the_modules_of_the_page_do_as_python_does(tmp_path: Path) -> None:
         env={**os.environ, "VITRAIL_GOLDEN": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=550,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

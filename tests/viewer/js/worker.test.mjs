@@ -6,7 +6,7 @@ import { Worker as Thread } from "node:worker_threads";
 import { lookOf, wordLook } from "vitrail/looks.js";
 import { crew } from "vitrail/worker.js";
 
-const [QUERIES, KEYS, WIDTH] = [600, 500, 16];
+const [QUERIES, KEYS, WIDTH] = [300, 200, 16];
 
 /** A head of random numbers. */
 function head(seed, queries = QUERIES, keys = KEYS) {
@@ -61,7 +61,7 @@ async function inThreads(body) {
   }
 }
 
-test("the worker's text stands by itself, and gives what the page gives", { timeout: 60_000 }, async () => {
+test("the worker's text stands by itself, and gives what the page gives", { timeout: 120_000 }, async () => {
   await inThreads(async (sent) => {
     const [there, here] = [crew(), crew({ workers: false })];
     const one = head(7);
@@ -78,9 +78,10 @@ test("the worker's text stands by itself, and gives what the page gives", { time
     ]) {
       const [theirs, ours] = await Promise.all(looks.map(ask));
       const flat = (found) => (typeof found === "number" ? [found] : Object.values(found.buffer ? { found } : found).flatMap((array) => [...array]));
-      assert.equal(flat(theirs).length, flat(ours).length);
-      flat(theirs).forEach((value, at) => {
-        assert.ok(Object.is(value, flat(ours)[at]) || Math.abs(value - flat(ours)[at]) < 1e-6, `${ask}: ${value}, not ${flat(ours)[at]}`);
+      const [found, wanted] = [flat(theirs), flat(ours)];
+      assert.equal(found.length, wanted.length);
+      found.forEach((value, at) => {
+        assert.ok(Object.is(value, wanted[at]) || Math.abs(value - wanted[at]) < 1e-6, `${ask}: ${value}, not ${wanted[at]}`);
       });
     }
     assert.equal(sent.filter((message) => "numbers" in message).length, 1, "a head is sent once");
@@ -89,12 +90,12 @@ test("the worker's text stands by itself, and gives what the page gives", { time
 });
 
 for (const workers of [true, false]) {
-  test(`what was asked last comes first, and what is dropped never comes: ${workers ? "worker" : "page"}`, { timeout: 60_000 }, async () => {
+  test(`what was asked last comes first, and what is dropped never comes: ${workers ? "worker" : "page"}`, { timeout: 120_000 }, async () => {
     await inThreads(async () => {
       const team = crew({ workers });
       const order = [];
       const ask = (name, of, rows) => lookOf(of, "weight", team, name, 0).strongest(0.9, 3, rows).then(() => order.push(name));
-      const long = head(3, 2000, 2000);
+      const long = head(3, 1000, 1000);
       const early = [ask("first", long), ask("second", head(5))];
       await new Promise((later) => setTimeout(later, 1));
       const late = [ask("third", head(9), [0, 20]), ask("fourth", head(11), [0, 20])];
@@ -112,7 +113,7 @@ for (const workers of [true, false]) {
   });
 }
 
-test("where workers are not allowed, the page does it", { timeout: 60_000 }, async () => {
+test("where workers are not allowed, the page does it", { timeout: 120_000 }, async () => {
   const wanted = await lookOf(head(7), "weight", crew({ workers: false }), "", 0).largest();
   for (const Forbidden of [
     class {
@@ -140,7 +141,7 @@ test("where workers are not allowed, the page does it", { timeout: 60_000 }, asy
   }
 });
 
-test("a job that fails is said, and the next one is done", { timeout: 60_000 }, async () => {
+test("a job that fails is said, and the next one is done", { timeout: 120_000 }, async () => {
   for (const workers of [true, false]) {
     await inThreads(async () => {
       const team = crew({ workers });
@@ -151,7 +152,7 @@ test("a job that fails is said, and the next one is done", { timeout: 60_000 }, 
   }
 });
 
-test("the worker forgets heads that were not used for long, and is sent them again", { timeout: 60_000 }, async () => {
+test("the worker forgets heads that were not used for long, and is sent them again", { timeout: 120_000 }, async () => {
   await inThreads(async (sent) => {
     const team = crew();
     // Each of 20 MiB, so that fewer than five of six may stay.
