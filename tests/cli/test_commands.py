@@ -1,6 +1,7 @@
 """Every command, end to end on digits: its figures, where its results are, what to run next."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from vitrail.cli.entry import pick
 from vitrail.recipes.demo import DemoRecipe, DemoSummary
 from vitrail.recipes.demo_faces import FacesPart
 from vitrail.recipes.demo_texts import Example, TextsPart
+from vitrail.recipes.demo_view import Show
 from vitrail.recipes.demo_vision import VisionPart
 from vitrail.recipes.events import Report
 from vitrail.recipes.terms import Score
@@ -137,13 +139,19 @@ class TestCommands:
         assert results[0].suffix == ".png"
         assert results[2] == Path("runs/demo/summarizer/examples.md")
         assert sum("its author:" in line for line in said) == 3
-        assert following.startswith("vitrail train mae --data ")
+        assert following == "vitrail view runs/demo"
+        assert_parses(following)
+        names = {"digit", "digit-untrained", "character", "character-untrained", "docstring", "docstring-untrained"}
+        assert {path.stem for path in Path("runs/demo/traces").glob("*.safetensors")} == names
 
 
-def test_the_demo_ends_with_small_tables(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_ends_with_small_tables(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     from vitrail.cli import demo
 
-    def run(recipe: DemoRecipe, report: Report) -> DemoSummary:
+    def run(recipe: DemoRecipe, report: Report, show: Show) -> DemoSummary:
+        show("a trace", tmp_path / "missing")
         scores = (
             Score("linear", "trained encoder", (0.75, 0.8, 0.7), (1.0, 1.0, 1.0), 360),
             Score("linear", "raw pixels", (0.5,), (1.0,), 360),
@@ -170,8 +178,10 @@ def test_the_demo_ends_with_small_tables(monkeypatch: pytest.MonkeyPatch, capsys
         )
 
     monkeypatch.setattr(demo, "run", run)
-    assert main(["demo", "--run", "x"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
+    assert main(["demo", "--run", "x", "--no-open"]) == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"what heads attend to, already while this trains: http://127\.0\.0\.1:\d+/", first)
+    assert lines == [
         "",
         "hidden pixels of test digits from  squared error",
         "---------------------------------  -------------",
@@ -205,7 +215,7 @@ def test_the_demo_ends_with_small_tables(monkeypatch: pytest.MonkeyPatch, capsys
         "",
         "all of it took 1 min 11 s; the pictures are worth a look",
         "results:  x/a.png  x/b.png  x/examples.md  x",
-        "next:     vitrail train mae --data FOLDER_OF_IMAGES",
+        "next:     vitrail view x",
     ]
 
 
@@ -214,6 +224,7 @@ def test_an_interrupted_demo_says_how_to_go_on(
 ) -> None:
     from vitrail.cli import demo
 
-    monkeypatch.setattr(demo, "run", lambda recipe, report: DemoSummary(recipe.run, None, None, None, 1.0))
-    assert main(["demo", "--run", "x"]) == 1
-    assert capsys.readouterr().out == "stopped and saved in x; to go on from there:  vitrail demo --run x\n"
+    monkeypatch.setattr(demo, "run", lambda recipe, report, show: DemoSummary(recipe.run, None, None, None, 1.0))
+    assert main(["demo", "--run", "x", "--no-open"]) == 1
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == "stopped and saved in x; to go on from there:  vitrail demo --run x --no-open"

@@ -1,5 +1,6 @@
 """``vitrail demo``: the main job on embedded data, offline."""
 
+import shlex
 from collections.abc import Sequence
 from textwrap import shorten
 
@@ -8,10 +9,13 @@ from vitrail.cli.evaluate import show
 from vitrail.cli.options import parse
 from vitrail.cli.probe import show_side_by_side
 from vitrail.cli.screen import Screen, duration
+from vitrail.cli.view import wait
 from vitrail.recipes.demo import DemoRecipe, run
 from vitrail.recipes.demo_faces import FacesPart
 from vitrail.recipes.demo_texts import TextsPart
+from vitrail.recipes.demo_view import watching
 from vitrail.recipes.demo_vision import VisionPart
+from vitrail.viewer.browsers import open_browser
 
 WIDTH = 100
 """Letters of a line of text that are shown."""
@@ -24,16 +28,24 @@ def read(arguments: Sequence[str]) -> DemoRecipe:
 
 def command(arguments: Sequence[str], screen: Screen) -> Ending:
     """Train, look, measure; then small tables of each part."""
-    summary = run(read(arguments), screen.report)
-    if summary.vision is None or summary.faces is None or summary.texts is None:
-        return Ending((summary.folder,), "vitrail demo", finished=False)
-    _show_vision(summary.vision, screen)
-    _show_faces(summary.faces, screen)
-    _show_texts(summary.texts, screen)
-    screen.say("")
-    screen.say(f"all of it took {duration(summary.seconds)}; the pictures are worth a look")
+    recipe = read(arguments)
+    with watching(screen.report) as (url, show):
+        if url is not None:
+            screen.say(f"what heads attend to, already while this trains: {url}")
+        opened = url is not None and not recipe.no_open and open_browser(url)
+        summary = run(recipe, screen.report, show)
+        if summary.vision is None or summary.faces is None or summary.texts is None:
+            return Ending((summary.folder,), "vitrail demo", finished=False)
+        _show_vision(summary.vision, screen)
+        _show_faces(summary.faces, screen)
+        _show_texts(summary.texts, screen)
+        screen.say("")
+        screen.say(f"all of it took {duration(summary.seconds)}; the pictures are worth a look")
+        if opened:
+            screen.say(f"what was trained is shown at {url}  (Ctrl-C stops)")
+            wait()
     results = (summary.vision.picture, summary.faces.sheet, summary.texts.folder / "examples.md", summary.folder)
-    return Ending(results, "vitrail train mae --data FOLDER_OF_IMAGES")
+    return Ending(results, f"vitrail view {shlex.quote(str(summary.folder))}")
 
 
 def _show_vision(part: VisionPart, screen: Screen) -> None:

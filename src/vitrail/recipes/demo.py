@@ -1,7 +1,7 @@
 """The main job on embedded data, offline: a masked autoencoder on digits, a face network on characters, and
-a summarizer of docstrings.
+a summarizer of docstrings; and what they attend to.
 
-One file a part: ``demo_vision.py``, ``demo_faces.py``, ``demo_texts.py``.
+One file a part: ``demo_vision.py``, ``demo_faces.py``, ``demo_texts.py``, ``demo_view.py``.
 """
 
 import contextlib
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vitrail.recipes import demo_faces, demo_texts, demo_vision
+from vitrail.recipes import demo_faces, demo_texts, demo_view, demo_vision
 from vitrail.recipes.demo_faces import FacesPart
 from vitrail.recipes.demo_texts import TextsPart
+from vitrail.recipes.demo_view import Show
 from vitrail.recipes.demo_vision import VisionPart
 from vitrail.recipes.events import Report, ignore
 
@@ -40,6 +41,8 @@ class DemoRecipe:
     """"auto": bf16 where the processor multiplies bf16 matrices natively, else float32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """"auto": a GPU if there is one."""
+    no_open: bool = False
+    """Don't open the browser, only say the address."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,13 @@ class DemoSummary:
     seconds: float
 
 
-def run(recipe: DemoRecipe, report: Report = ignore) -> DemoSummary:
+def run(recipe: DemoRecipe, report: Report = ignore, show: Show = lambda name, path: None) -> DemoSummary:
     """Do all of it; the same recipe again finds what is trained and only repeats the measurements.
+
+    Args:
+        recipe: what to do.
+        report: hears how it goes.
+        show: gets the traces of each trained model when it is done.
 
     Raises:
         OutputError: the folder can't be written.
@@ -72,9 +80,13 @@ def run(recipe: DemoRecipe, report: Report = ignore) -> DemoSummary:
 
     began = time.monotonic()
     with _one_thread():
-        vision = demo_vision.run(recipe, report)
+        vision = demo_vision.run(recipe, report, show)
         faces = None if vision is None else demo_faces.run(recipe, report)
+        if faces is not None:
+            demo_view.show_faces(recipe, report, show)
         texts = None if faces is None else demo_texts.run(recipe, report)
+        if texts is not None:
+            demo_view.show_texts(recipe, report, show)
     seconds = time.monotonic() - began
     if vision is not None and faces is not None and texts is not None:
         figures = {

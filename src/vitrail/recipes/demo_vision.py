@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vitrail.recipes.demo_view import Show, show_vision
 from vitrail.recipes.events import Note, Report
 from vitrail.recipes.mae import MAERecipe
 from vitrail.recipes.mae import run as pretrain
@@ -38,7 +39,7 @@ class VisionPart:
     labels_per_class: int = LABELS
 
 
-def run(recipe: "DemoRecipe", report: Report) -> VisionPart | None:
+def run(recipe: "DemoRecipe", report: Report, show: Show) -> VisionPart | None:
     """Do this part, or what is left of it; None where it was interrupted."""
     report(Note("pretraining a masked autoencoder on 1,437 handwritten digits, without their labels"))
     trained = pretrain(
@@ -59,6 +60,7 @@ def run(recipe: "DemoRecipe", report: Report) -> VisionPart | None:
     )
     if not trained.finished:
         return None
+    show_vision(recipe, report, show)
     report(Note(f"probing it with {LABELS} labels per class, {recipe.seeds} draws of them"))
     probed = probe(
         ProbeRecipe(

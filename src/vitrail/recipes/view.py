@@ -138,7 +138,8 @@ def answering(library: Library, listening: socket.socket, host: str, desk: "Desk
 
 def _desk(named: Named, recipe: ViewRecipe, library: Library, report: Report) -> "Desk | None":
     """Live models: those that are named, and runs in the folders; the named ones are asked at once."""
-    sources = [*named.models, *(str(run) for folder in named.folders for run in runs_in(folder))]
+    folders = [*named.folders, *(Path(name) for name in named.models if Path(name).is_dir())]
+    sources = [*named.models, *(str(run) for folder in folders for run in runs_in(folder))]
     installed = None if recipe.things else installed_model()
     if installed is not None:
         sources.append(installed)
@@ -159,9 +160,8 @@ def _desk(named: Named, recipe: ViewRecipe, library: Library, report: Report) ->
         except VitrailError as error:
             refused = error
             report(Note(str(error)))
-    for folder in (Path(name) for name in named.models):
-        if folder.is_dir():
-            library.add_folder(folder)
+    for folder in folders[len(named.folders) :]:
+        library.add_folder(folder)
     if refused is not None and not library.entries():
         desk.close()
         raise refused
@@ -184,25 +184,20 @@ def first_question(model: "LiveModel", source: str, texts: tuple[str, ...], imag
 
 
 def _image_bytes(image: Path | None) -> bytes:
-    if image is not None:
-        try:
-            return image.read_bytes()
-        except OSError as error:
-            raise DataError(f"{image} can't be read ({error.strerror}): give a JPEG, PNG or the like.") from error
-    import io
+    if image is None:
+        from vitrail.recipes.example_images import digit
 
-    from PIL import Image
-
-    from vitrail.data.embedded import digits
-
-    written = io.BytesIO()
-    Image.fromarray(next(iter(digits()))[0]).save(written, "PNG")
-    return written.getvalue()
+        return digit()
+    try:
+        return image.read_bytes()
+    except OSError as error:
+        raise DataError(f"{image} can't be read ({error.strerror}): give a JPEG, PNG or the like.") from error
 
 
 def runs_in(folder: Path) -> list[Path]:
-    """Runs in a folder and one below it."""
-    places = [path.parent for pattern in ("*/config.json", "*/*/config.json") for path in sorted(folder.glob(pattern))]
+    """Runs in a folder; where it is no run itself (whose probes would be listed), in the folders below it as well."""
+    patterns = ["*/config.json"] if (folder / "config.json").is_file() else ["*/config.json", "*/*/config.json"]
+    places = [path.parent for pattern in patterns for path in sorted(folder.glob(pattern))]
     return [place for place in places if (place / "model.safetensors").is_file()][:MOST_RUNS]
 
 
