@@ -90,13 +90,12 @@ def _colours(streams: Sequence[str]) -> list[str]:
 
 
 def _draw(panel: "Axes", table: "pd.DataFrame", name: str, streams: Sequence[str], uniform: Uniform) -> None:
-    depth = 0
+    depth = int(table["layer"].max())  # the same in every panel, whether or not all layers have this score
     for stream, colour in zip(streams, _colours(streams), strict=True):
         mine = table[table["stream"] == stream].dropna(subset=[name])
         if not len(mine):
             continue
         layers, values = mine["layer"].to_numpy(), mine[name].to_numpy(dtype=float)
-        depth = max(depth, int(layers.max()))
         if f"{name} low" in mine:
             ends = mine[[f"{name} low", f"{name} high"]].to_numpy(dtype=float).T
             panel.vlines(layers, *ends, color=colour, alpha=0.25, linewidth=0.8)
