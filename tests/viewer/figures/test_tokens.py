@@ -99,6 +99,7 @@ def test_few_labels_are_written_for_many_positions() -> None:
     assert step == 10
     assert [one.get_text() for one in panel.get_yticklabels()] == [f"w{place}" for place in range(0, 307, 10)]
     assert [int(place) for place in panel.get_yticks()] == list(range(0, 307, 10))
+    assert not any(one.get_parse_math() for one in panel.get_yticklabels()), "whatever the settings are"
 
 
 def test_labels_name_the_positions_that_cells_are() -> None:
