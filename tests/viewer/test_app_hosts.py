@@ -82,6 +82,17 @@ def test_hostile_words_stay_text_in_the_app(browse: Browse, hostile: Trace, tmp_
         )
 
 
+def test_traces_that_come_while_the_page_is_open_are_listed(browse: Browse, shipped: Library, tmp_path: Path) -> None:
+    shipped.growing = True
+    with served(shipped) as address:
+        page = browse(address)
+        drawn(page)
+        shown = page.url
+        shipped.add(made().save(tmp_path / "new.safetensors"), "just trained")
+        page.locator("option", has_text="just trained").first.wait_for(state="attached")
+        assert page.url == shown  # what is looked at stays
+
+
 class Echo:
     """A live model that gives a trace of the words it gets."""
 

@@ -169,3 +169,15 @@ def test_without_anywidget_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -
 
     with pytest.raises(ConfigError, match=r"needs anywidget, .* pip install 'vitrail\[notebook\]', or .* vt\.to_html"):
         _ = vt.show
+
+
+@pytest.mark.filterwarnings("ignore")  # the kernel's own, of its plain sockets and its loop
+def test_a_cell_of_a_real_notebook_runs() -> None:
+    nbclient = pytest.importorskip("nbclient", reason="needs nbclient and ipykernel")
+    nbformat = pytest.importorskip("nbformat")
+    show = "import vitrail as vt\nfrom vitrail.viewer.example import examples\nwidget = vt.show(examples())\nwidget"
+    cells = [nbformat.v4.new_code_cell(code) for code in (show, "widget.selection", "len(widget.page) < 1_500_000")]
+    ran = nbclient.NotebookClient(nbformat.v4.new_notebook(cells=cells), timeout=120, kernel_name="python3").execute()
+    shown, selection, small = (cell.outputs[0].data for cell in ran.cells)
+    assert "application/vnd.jupyter.widget-view+json" in shown
+    assert (selection["text/plain"], small["text/plain"]) == ("{}", "True")
