@@ -13,7 +13,7 @@ import { lowered } from "vitrail/drawings/lowered.js";
 import { covered, inside, layout, LARGEST_CELL, levelFor, seen, showing, tickStep, zoomed } from "vitrail/drawings/matrix-geometry.js";
 import { heat, palette, pixel, triple } from "vitrail/drawings/matrix-heat.js";
 import { bars, inCell, over, wrapped } from "vitrail/drawings/matrix-paint.js";
-import { next, pool, stronger, valuesOf } from "vitrail/drawings/matrix-values.js";
+import { next, pool, valuesOf } from "vitrail/drawings/matrix-values.js";
 import { corner, neighbour, plan, thumbnailAt } from "vitrail/drawings/model-layout.js";
 import { csvOf, fileName, svgOf } from "vitrail/exporting.js";
 import { digestOf, roleColour, roleOf, rolesOf } from "vitrail/roles.js";
@@ -225,6 +225,7 @@ const fake = (queries, keys, entry) => ({
     return Float32Array.from({ length: rows * columns }, (_, at) => entry(from + Math.floor(at / columns), first + (at % columns)));
   },
 });
+const stronger = (one, two) => (Number.isNaN(one) || Math.abs(two) > Math.abs(one) ? two : one);
 const settled = async (values) => {
   while (values.done() < 1) await new Promise((wake) => setTimeout(wake, 1));
 };
@@ -269,11 +270,16 @@ test("a matrix that is left stops, an empty one never starts, and what is on the
   assert.equal(valuesOf(look, new Int32Array(0), new Int32Array(0), () => {}).done(), 1);
   assert.equal(next(Uint8Array.of(1, 0, 0, 0), 2, 4), 2);
   assert.equal(next(Uint8Array.of(1, 0, 1, 1), 2, 4), 1);
-  assert.deepEqual([stronger(1, -2), stronger(Number.NaN, 3), stronger(3, Number.NaN)], [-2, 3, 3]);
-  assert.ok(Number.isNaN(stronger(Number.NaN, Number.NaN)));
   const levels = [{ rows: 3, columns: 1, values: Float32Array.of(1, Number.NaN, -5) }, { rows: 2, columns: 1, values: new Float32Array(2) }];
   pool(levels, 0, 3);
   assert.deepEqual([...levels[1].values], [1, -5]);
+  const four = (...values) => {
+    const both = [{ rows: 2, columns: 2, values: Float32Array.of(...values) }, { rows: 1, columns: 1, values: new Float32Array(1) }];
+    pool(both, 0, 2);
+    return both[1].values[0];
+  };
+  assert.deepEqual([four(1, -2, 0, 1), four(Number.NaN, 3, 0, -4), four(3, Number.NaN, Number.NaN, Number.NaN), four(Number.NaN, Number.NaN, 0, Number.NaN)], [-2, -4, 3, 0]);
+  assert.ok(Number.isNaN(four(Number.NaN, Number.NaN, Number.NaN, Number.NaN)));
 });
 
 // matrix-heat.js and matrix-paint.js

@@ -98,7 +98,7 @@ export function paintMarks(pen, { stream, ramp, roles }, score, { dots, radius }
     const { role } = roles[place.layer][place.head];
     const uniform = uniformAt(stream, score, place.layer);
     const lines = [`${place.layer}.${place.head}  ${role}`, `${scoreLabel(score)} ${number(scoreAt(stream, score, place))}${Number.isFinite(uniform) ? ` (uniform ${number(uniform)})` : ""}`];
-    const long = 20 + 0.95 * Math.max(...lines.map((text) => widthAt(text, 12)));
+    const long = 20 + Math.max(...lines.map((text) => widthAt(text, 12)));
     const left = dot.x + 14 + long > width ? dot.x - 14 - long : dot.x + 14;
     const top = Math.max(4, dot.y - 46);
     pen.rect(left, top, long, 42, ramp.paper, 0.96);

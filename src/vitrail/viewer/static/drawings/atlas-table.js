@@ -80,7 +80,7 @@ export function headRows(scroller, { store, stream, roles }, { names, asked, sho
         onpointerenter: () => hover(place),
         onpointerleave: () => hover(null),
       },
-      el("th", { scope: "row" }, el("button", { class: "plain", tabindex: at === active ? 0 : -1, title: `${evidence}. Show it`, onclick: () => show(place, scoreOfRole(role)) }, name)),
+      el("th", { scope: "row" }, el("button", { class: "plain", tabindex: at === active ? 0 : -1, title: `${evidence}. Show it`, onclick: () => show(place, names.includes(asked.sort) ? asked.sort : scoreOfRole(role)) }, name)),
       el("td", { class: "atlas-role", title: evidence }, el("i", { style: { background: colour } }), Number.isFinite(score) && role !== "unclear" ? `${role} ${score.toFixed(2)}` : role),
       ...names.map((one) => cell(place, one)),
     );

@@ -111,9 +111,9 @@ function paintReadout(pen, shown, { values, query, key, resting }) {
   if (keys.at.some((one) => one >= 0)) {
     const largest = exactly(largestOn(keys.at, values));
     const grey = keys.at.some((one) => one < 0) ? "; grey: not asked" : "";
-    say(shown.picture ? `full light: ${largest}, darker by √${quantity.signed ? "; orange is more, blue less" : ""}${grey}` : `strongest patch: ${largest}, √ scale${grey}`, ramp.quiet);
+    say(shown.picture ? `full light: ${largest}, darker by √${quantity.signed ? ", orange +, blue −" : ""}${grey}` : `strongest patch: ${largest}, √ scale${grey}`, ramp.quiet);
   }
-  say(scene.store.get().query >= 0 ? "click the outlined patch again to let go" : "point at a patch to see where it looks; click keeps it", ramp.quiet);
+  say(scene.store.get().query >= 0 ? "click the outlined patch to let go" : "point at a patch: where it looks; click keeps it", ramp.quiet);
 }
 
 /**

@@ -77,7 +77,7 @@ export function paintCross(pen, shown, { row, column }, told) {
     masked ? "may not be looked at" : exactly(value),
     ...(shown.columnSums && values.done() === 1 ? [`sums: row ${exactly(values.rowSums[row])}, column ${exactly(values.columnSums[column])}`] : []),
   ];
-  const long = Math.max(widthAt(lines[0], 12), ...lines.slice(1).map((line) => SANS_WIDTH * widthAt(line, 12))) + 20;
+  const long = Math.max(widthAt(lines[0], 12), ...lines.slice(1).map((line) => SANS_WIDTH * widthAt(line, 13.5))) + 20;
   const tall = 12 + 18 * lines.length;
   const left = x + width + 12 + long > right + 120 ? Math.max(4, x - 12 - long) : x + width + 12;
   const top = y + height + 12 + tall > bottom + 30 ? Math.max(4, y - 12 - tall) : y + height + 12;

@@ -124,7 +124,8 @@ export function seen(begin, cell, pixels, count) {
 }
 
 /**
- * Which cells of a level each pixel covers, first and last: one where cells are larger than pixels, else all it touches.
+ * Which cells of a level each pixel shows, first and last: the one in its middle where cells are larger than pixels, else
+ * those that begin in it, so that every cell is read once.
  * @param {number} begin of the view, in cells of level 0
  * @param {number} cell size of a cell of level 0, in pixels
  * @param {number} pixels
@@ -135,11 +136,11 @@ export function seen(begin, cell, pixels, count) {
 export function covered(begin, cell, pixels, level, count) {
   const [from, to] = [new Int32Array(pixels), new Int32Array(pixels)];
   const size = 2 ** level;
+  const start = (/** @type {number} */ pixel) => Math.floor((begin + pixel / cell) / size + 1e-6);
   for (let pixel = 0; pixel < pixels; pixel += 1) {
-    const middle = Math.floor((begin + (pixel + 0.5) / cell) / size);
-    const [low, high] = [Math.floor((begin + pixel / cell + 1e-6) / size), Math.ceil((begin + (pixel + 1) / cell - 1e-6) / size) - 1];
-    from[pixel] = Math.min(count - 1, Math.max(0, cell >= 1 ? middle : low));
-    to[pixel] = Math.min(count - 1, Math.max(from[pixel], cell >= 1 ? middle : high));
+    const first = cell >= 1 ? Math.floor((begin + (pixel + 0.5) / cell) / size) : start(pixel);
+    from[pixel] = Math.min(count - 1, Math.max(0, first));
+    to[pixel] = cell >= 1 ? from[pixel] : Math.min(count - 1, Math.max(from[pixel], start(pixel + 1) - 1));
   }
   return [from, to];
 }

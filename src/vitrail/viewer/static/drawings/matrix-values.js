@@ -161,26 +161,23 @@ export function pool(levels, from, to) {
   for (let at = 1; at < levels.length; at += 1) {
     const [fine, coarse] = [levels[at - 1], levels[at]];
     const [begin, end] = [from >> at, Math.min(coarse.rows, Math.ceil(to / 2 ** at))];
+    const { values, columns } = fine;
     for (let row = begin; row < end; row += 1) {
-      const upper = 2 * row * fine.columns;
-      const lower = Math.min(2 * row + 1, fine.rows - 1) * fine.columns;
+      const upper = 2 * row * columns;
+      const lower = Math.min(2 * row + 1, fine.rows - 1) * columns;
+      const out = row * coarse.columns;
       for (let column = 0; column < coarse.columns; column += 1) {
         const left = 2 * column;
-        const right = Math.min(left + 1, fine.columns - 1);
-        const top = stronger(fine.values[upper + left], fine.values[upper + right]);
-        coarse.values[row * coarse.columns + column] = stronger(top, stronger(fine.values[lower + left], fine.values[lower + right]));
+        const right = Math.min(left + 1, columns - 1);
+        const a = values[upper + left];
+        const b = values[upper + right];
+        const c = values[lower + left];
+        const d = values[lower + right];
+        // Of two values the one of larger magnitude, of a value and nothing (NaN, no comparison is true) the value.
+        const top = b !== b || Math.abs(a) >= Math.abs(b) ? a : b;
+        const below = d !== d || Math.abs(c) >= Math.abs(d) ? c : d;
+        coarse.values[out + column] = below !== below || Math.abs(top) >= Math.abs(below) ? top : below;
       }
     }
   }
-}
-
-/**
- * Of two values the one of larger magnitude, of a value and nothing (NaN) the value.
- * @param {number} one
- * @param {number} two
- */
-export function stronger(one, two) {
-  if (one !== one) return two;
-  if (two !== two) return one;
-  return (two < 0 ? -two : two) > (one < 0 ? -one : one) ? two : one;
 }

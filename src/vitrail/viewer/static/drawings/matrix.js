@@ -45,6 +45,8 @@ export function render(element, scene) {
     hatch: pixel(triple(ramp.faint)),
   };
   const cells = document.createElement("canvas");
+  /** @type {ImageData | null} */
+  let image = null;
   // Scores add up to nothing that means something.
   const quantity = store.get().quantity;
   // A row of all weights is 1: nothing to see.
@@ -97,7 +99,7 @@ export function render(element, scene) {
     if (cells.width !== width) cells.width = width;
     if (cells.height !== height) cells.height = height;
     const context = /** @type {CanvasRenderingContext2D} */ (cells.getContext("2d"));
-    const image = context.createImageData(width, height);
+    if (image?.width !== width || image.height !== height) image = context.createImageData(width, height);
     const view = { ...shown.view, cellX: shown.view.cellX * ratio, cellY: shown.view.cellY * ratio };
     heat(new Uint32Array(image.data.buffer), width, height, values.levels, view, { ...ink, largest: values.largest(), ratio });
     context.putImageData(image, 0, 0);

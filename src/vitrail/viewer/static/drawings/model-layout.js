@@ -23,6 +23,8 @@ const [SIDE, FOOT] = [196, 168];
 const MARGIN = { left: 30, top: 20 };
 /** Under a sorted thumbnail its name and its value. */
 const CAPTION = 20;
+/** Between layers of several rows, as a share of a row. */
+const APART = 0.3;
 
 /**
  * @param {{width: number, height: number, layers: number[], sorted: number | null}} asked layers: heads of each; sorted:
@@ -65,7 +67,8 @@ function arranged(width, height, layers, sorted) {
   let next = 0;
   for (const heads of layers) {
     rows.push(next);
-    next += Math.max(1, Math.ceil(heads / perRow));
+    // A layer of several rows is set apart from the next one.
+    next += Math.max(1, Math.ceil(heads / perRow)) + (folds > 1 ? APART : 0);
   }
   const wide = Math.floor(room / perRow) - GAP;
   const size = Math.max(12, Math.min(LARGEST, wide, Math.max(40, Math.floor(high / Math.max(1, next)) - GAP)));
@@ -94,12 +97,15 @@ export function corner({ rows, perRow, left, top, step, line }, at, { layer, hea
  */
 export function thumbnailAt(plan, order, x, y) {
   const { perRow, left, top, step, line, rows } = plan;
-  const [column, row] = [Math.floor((x - left) / step), Math.floor((y - top) / line)];
+  const [column, row] = [Math.floor((x - left) / step), (y - top) / line];
   if (column < 0 || column >= perRow || row < 0) return -1;
-  if (!rows.length) return row * perRow + column < order.length ? row * perRow + column : -1;
+  if (!rows.length) {
+    const at = Math.floor(row) * perRow + column;
+    return at < order.length ? at : -1;
+  }
   let layer = rows.length - 1;
   while (layer > 0 && rows[layer] > row) layer -= 1;
-  const head = (row - rows[layer]) * perRow + column;
+  const head = Math.floor(row - rows[layer]) * perRow + column;
   return order.findIndex((place) => place.layer === layer && place.head === head);
 }
 
@@ -117,13 +123,14 @@ export function neighbour(plan, order, at, key) {
   if (side) return Math.min(order.length - 1, Math.max(0, at + side));
   const [x, y] = corner(plan, at, order[at]);
   const down = key === "ArrowDown" ? 1 : -1;
-  // A row may be shorter than the one above it: then its last one.
-  const target = y + down * plan.line;
+  // The nearest row that way; it may be shorter: then its last one.
   let best = at;
   let far = Number.POSITIVE_INFINITY;
   for (const [other, place] of order.entries()) {
     const [otherX, otherY] = corner(plan, other, place);
-    if (Math.abs(otherY - target) < 1 && Math.abs(otherX - x) < far) [best, far] = [other, Math.abs(otherX - x)];
+    const away = down * (otherY - y);
+    const apart = away * 1e4 + Math.abs(otherX - x);
+    if (away > 0.5 && apart < far) [best, far] = [other, apart];
   }
   return best;
 }

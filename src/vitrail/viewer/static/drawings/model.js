@@ -8,6 +8,7 @@
 import { el, fill, number } from "vitrail/dom.js";
 import { headTable, ordered, rolesMet, scoreAt, scoresOf } from "vitrail/drawings/heads.js";
 import { clipped, widthAt } from "vitrail/drawings/fitting.js";
+import { pixel } from "vitrail/drawings/matrix-heat.js";
 import { SANS_WIDTH, wrapped } from "vitrail/drawings/matrix-paint.js";
 import { corner, neighbour, plan, thumbnailAt } from "vitrail/drawings/model-layout.js";
 import { openStage } from "vitrail/drawings/stage.js";
@@ -254,10 +255,14 @@ function drawThumbnail(digest, head, pixels, ramp) {
   const { rows, columns, data } = digest.thumbnails;
   const mass = data.subarray(head * rows * columns, (head + 1) * rows * columns);
   // Each head up to its own largest, so that its pattern is seen; but one that looks everywhere alike stays pale.
-  const largest = Math.max(PALE, mass.reduce((most, value) => Math.max(most, value), 0) ** 2);
+  let most = 0;
+  for (const value of mass) if (value > most) most = value;
+  const largest = Math.max(PALE, most ** 2);
+  const colours = Uint32Array.from({ length: most + 1 }, (_, value) => pixel(ramp.rgb(value ** 2, largest, false)));
   const small = el("canvas", { width: columns, height: rows });
   const image = new ImageData(columns, rows);
-  for (let at = 0; at < mass.length; at += 1) image.data.set([...ramp.rgb(mass[at] ** 2, largest, false), 255], 4 * at);
+  const out = new Uint32Array(image.data.buffer);
+  for (let at = 0; at < mass.length; at += 1) out[at] = colours[mass[at]];
   /** @type {CanvasRenderingContext2D} */ (small.getContext("2d")).putImageData(image, 0, 0);
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.imageSmoothingEnabled = pixels < Math.max(rows, columns);
