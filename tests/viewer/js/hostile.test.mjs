@@ -80,6 +80,11 @@ const CASES = {
   "an image that isn't there": [spoilt(({ axis }) => (axis.image = "x")), /image "x"/],
   "an image that is grey": [spoilt(({ wanted }) => (wanted.image = ["U8", [4, 3]])), /photograph of images .* is \[4, 3\]/],
   "no streams": [spoilt(({ trace }) => (trace.streams = [])), /at least one/],
+  "a stream without layers, alone": [spoilt(({ trace }) => (trace.streams[0].layers = [])), /at least one with a layer/],
+  "40,000 layers of the same numbers": [
+    spoilt(({ trace, layer }) => (trace.streams[0].layers = Array(40_000).fill({ ...layer, mask: null, digest: null }))),
+    /80000 heads, and the map of all heads has room for 65536/,
+  ],
   "two streams of a name": [spoilt(({ trace }) => trace.streams.push(trace.streams[0])), /each name once/],
   "no provenance": [spoilt(({ trace }) => delete trace.provenance), /provenance of its description is missing/],
   "notes that are numbers": [spoilt(({ trace }) => (trace.provenance.notes = { a: 1 })), /texts by name/],
@@ -110,6 +115,7 @@ const CASES = {
   "an unknown bias": [spoilt(({ layer }) => (layer.bias = { kind: "constructor", values: "q" })), /toeplitz, slopes/],
   "a bias of another size": [spoilt(({ layer }) => (layer.bias = { kind: "dense", values: "q" })), /values of bias/],
   "a digest of another size": [spoilt(({ layer }) => layer.digest.names.push("other")), /scores of digest/],
+  "thumbnails as large as posters": [spoilt(({ wanted }) => (wanted.thumbnails = ["U8", [2, 49, 3]])), /at most 48 by 48/],
   "a digest without counts": [spoilt(({ layer }) => (layer.digest.counts = [])), /one count for each name/],
   "uniform scores that are texts": [spoilt(({ layer }) => (layer.digest.uniform = ["1"])), /uniform of digest/],
 };
@@ -150,6 +156,12 @@ test("what isn't there is named", async () => {
   await assert.rejects(trace.image("x"), /no image "x"/);
 });
 
+test("a stream without layers is left out beside another", async () => {
+  const bytes = smallBytes(({ trace }) => trace.streams.unshift({ name: "none", queries: "t", keys: "t", layers: [] }));
+  const trace = await openTrace(bytesSource(bytes, "f"));
+  assert.deepEqual([trace.streams.map(({ name }) => name), (await trace.head("encoder", 0, 1)).keys], [["encoder"], 3]);
+});
+
 test("unknown fields are left alone, and the least that a layer may have is enough", async () => {
   const least = ({ layer, trace }) => {
     for (const name of ["v", "lse", "mask", "digest"]) delete layer[name];
@@ -176,4 +188,37 @@ test("base64 is decoded where it is read", async () => {
   for (const [start, end] of [[0, 8], [1, 2], [5, 100], [98, 400], [120, 130], [33, 66]]) {
     assert.deepEqual(new Uint8Array(await source.read(start, end)), bytes.slice(start, end));
   }
+});
+
+test("3,000 files with a few bytes changed: each opens, or says why not", { timeout: 120_000 }, async () => {
+  let seed = 29;
+  const draw = (below) => (seed = (seed * 16807) % 2147483647) % below;
+  const whole = smallBytes(({ layer, trace, wanted }) => {
+    Object.assign(wanted, { padding: ["U8", [3]], values: ["F32", [2, 3]], choices: ["I32", [3, 2]], chances: ["F32", [3, 2]], vo: ["F32", [2, 3]] });
+    Object.assign(layer, { bias: { kind: "keys", values: "values" }, mask: { rule: "bits", bits: "bits" }, softcap: 3.5, vo: "vo" });
+    trace.streams[0].predictions = { of: "token", texts: ["a"], choices: "choices", probabilities: "chances" };
+  });
+  const length = 8 + new DataView(whole.buffer).getUint32(0, true);
+  const counts = { opened: 0, refused: 0 };
+  for (let round = 0; round < 3000; round++) {
+    const bytes = whole.slice();
+    // Digits, brackets, quotes and letters of the header; now and then its length or a number.
+    for (let change = draw(3); change >= 0; change--) bytes[draw(20) ? 8 + draw(length - 8) : draw(bytes.length)] = '0179[]{}",:-eaqk\u0000\u00ff'.charCodeAt(draw(18));
+    try {
+      const trace = await openTrace(bytesSource(bytes, "f"));
+      for (const { name, layers } of trace.streams) {
+        await trace.predictions(name);
+        for (const { index, heads } of layers) {
+          await trace.head(name, index, heads - 1);
+          await trace.link(name, index, 0, 0, 0);
+        }
+      }
+      counts.opened++;
+    } catch (error) {
+      if (!(error instanceof TraceError)) throw error;
+      assert.match(error.message, /^[^]+\.$/);
+      counts.refused++;
+    }
+  }
+  assert.ok(counts.opened > 100 && counts.refused > 1000, JSON.stringify(counts));
 });

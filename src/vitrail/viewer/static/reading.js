@@ -10,6 +10,9 @@ import { fits } from "vitrail/fields.js";
 /** @typedef {import("vitrail/container.js").Tensor} Tensor */
 /** @typedef {import("vitrail/fields.js").Fields} Fields */
 
+/** Rows and columns of a thumbnail, at most. */
+const CELLS = 48;
+
 /**
  * What a layer is made of: numbers, and where in the file the rest is.
  * @typedef {Object} Parts
@@ -183,6 +186,7 @@ function readDigest(found, heads) {
   const names = found.texts("names") ?? [];
   const scores = found.needed("scores", found.tensor("scores", "F", [names.length, heads]));
   const thumbnails = found.needed("thumbnails", found.tensor("thumbnails", "U", [heads, null, null]));
+  if (thumbnails.shape[1] > CELLS || thumbnails.shape[2] > CELLS) throw found.wrong("thumbnails", `at most ${CELLS} by ${CELLS}`);
   const [uniform, counts] = [found.items("uniform"), found.items("counts")];
   if (new Set(names).size !== names.length || uniform.length !== names.length || counts.length !== names.length) {
     throw new TraceError(`${found.where} hasn't one score, one of uniform attention and one count for each name`);

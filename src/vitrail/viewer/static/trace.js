@@ -23,6 +23,8 @@ const FORMAT = "vitrail.trace";
 const VERSION = "1";
 /** Bytes of heads that stay in memory: all of a layer at 4,096 tokens, and more of shorter ones. */
 const KEPT = 128 * 2 ** 20;
+/** Heads, all in all; the largest models have a fourth of it. Layers may share tensors, so a small file may claim any number. */
+const MOST = 2 ** 16;
 
 /**
  * Open a trace: its axes, its digests, and where the rest is.
@@ -55,15 +57,18 @@ async function open(source) {
   for (const { name, image } of axisParts.values()) {
     if (image !== null && !images.has(image)) throw new TraceError(`the axis ${quoted(name)} is of the image ${quoted(image)}, which isn't in the file`);
   }
-  const streamParts = top.objects("streams").map((stream) => {
+  const allParts = top.objects("streams").map((stream) => {
     const layers = stream.objects("layers").map((layer) => readLayer(layer, stream, axisParts));
     const queries = axisParts.get(stream.text("queries") ?? "")?.length ?? 0;
     const predictions = readPredictions(stream.object("predictions"), layers.length, queries);
     return { name: stream.needed("name", stream.text("name")), layers, predictions };
   });
-  if (!streamParts.length || new Set(streamParts.map(({ name }) => name)).size < streamParts.length) {
-    throw new TraceError("its streams aren't at least one, and each name once");
+  const streamParts = allParts.filter(({ layers }) => layers.length);
+  if (!streamParts.length || new Set(allParts.map(({ name }) => name)).size < allParts.length) {
+    throw new TraceError("its streams aren't at least one with a layer, and each name once");
   }
+  const count = streamParts.flatMap(({ layers }) => layers).reduce((sum, { heads }) => sum + heads, 0);
+  if (count > MOST) throw new TraceError(`it has ${count} heads, and the map of all heads has room for ${MOST}`);
 
   /** @type {import("vitrail/heads.js").Load} */
   const load = (tensor, start, count) => /** @type {any} */ (tensor && loadSome(tensor, start, count));
