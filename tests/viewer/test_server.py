@@ -297,6 +297,7 @@ def test_json_in_an_element_has_no_markup() -> None:
 
 class TestFolders:
     def test_traces_are_found_and_weights_of_models_are_not(self, trace: Trace, tmp_path: Path) -> None:
+        trace.save(tmp_path / "b-untrained.safetensors")
         trace.save(tmp_path / "b.safetensors")
         (tmp_path / "deep" / ".hidden").mkdir(parents=True)
         trace.save(tmp_path / "deep" / "a.safetensors")
@@ -304,8 +305,8 @@ class TestFolders:
         (tmp_path / "model.safetensors").write_bytes(b"\x08" + b"\0" * 7 + b"{}      ")
         (tmp_path / "x.txt").write_text("vitrail.trace")
         library = Library()
-        assert library.add_folder(tmp_path) == 2
-        assert [entry.name for entry in library.entries()] == ["b", "deep/a"]
+        assert library.add_folder(tmp_path) == 3
+        assert [entry.name for entry in library.entries()] == ["b", "b-untrained", "deep/a"]
 
     def test_no_link_leads_out_of_the_folder(self, trace: Trace, tmp_path: Path) -> None:
         inside, outside = tmp_path / "inside", tmp_path / "outside"

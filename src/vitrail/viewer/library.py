@@ -92,7 +92,7 @@ def traces_in(folder: Path) -> Iterator[Path]:
     count = 0
     for place, folders, files in os.walk(inside):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
+        for name in sorted(files, key=lambda name: Path(name).stem):  # a trace before its "-untrained" twin
             path = Path(place, name)
             if path.suffix == SUFFIX and path.resolve().is_relative_to(inside) and says_it_is_one(path):
                 count += 1

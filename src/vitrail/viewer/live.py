@@ -306,6 +306,6 @@ def _without(asked: Mapping[str, Any]) -> tuple[str, Without]:
 def _name(question: Question, models: Sequence[LiveModel]) -> str:
     """What a page calls the trace of a question."""
     model = next((model.name for model in models if model.id == question.model), question.model)
-    said = " + ".join(text for text in (question.text, question.pair) if text)
+    said = " + ".join(text for text in (question.text, question.pair) if text) or "an image"
     parts = [f"{said[:39]}…" if len(said) > 40 else said, "untrained" if question.untrained else "", model]
     return " · ".join(part for part in parts if part)
