@@ -90,6 +90,8 @@ def test_words_are_joined_pieces(full: Make) -> None:
             assert found[2, i, j] == pytest.approx(expected, rel=1e-5)
     assert word_weights(weights[0], axis, axis).shape == (11, 11)
     assert words_of(trace.axis("target")).texts == tuple("abcabca")
+    pieces = Axis("pieces", "tokens", 4, texts=("##s", "acc", "##ura", "##"), words=np.array([-1, 0, 0, 0], np.int32))
+    assert words_of(pieces).texts == ("##s", "accura##"), "marks of pieces that go on with their word"
 
 
 def hidden_trace(texts: tuple[str, ...], words: list[int], states: np.ndarray) -> Trace:

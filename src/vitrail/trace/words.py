@@ -3,6 +3,7 @@
 As Clark et al. 2019, section 4.1: rows of a map over words then sum to 1 as those over pieces do.
 """
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -32,8 +33,13 @@ def words_of(axis: Axis) -> Words:
         starts = np.flatnonzero(begins)
     ends = np.append(starts[1:], axis.length)
     pieces = axis.texts or ("",) * axis.length
-    texts = tuple("".join(pieces[start:end]).strip() for start, end in zip(starts, ends, strict=True))
+    texts = tuple(_joined(pieces[start:end]) for start, end in zip(starts, ends, strict=True))
     return Words(texts, starts, ends)
+
+
+def _joined(pieces: tuple[str, ...]) -> str:
+    """Pieces as the word they are of, without the marks that WordPiece puts before all but the first."""
+    return "".join([*pieces[:1], *(re.sub("^##(?=.)", "", piece) for piece in pieces[1:])]).strip()
 
 
 def word_weights(
