@@ -40,10 +40,10 @@ function patchBox({ at, grid }, place) {
  * The film over the large picture, and who is meant.
  * @param {Pen} pen
  * @param {Shown} shown
- * @param {{values: Float32Array | null, query: number, key: number, resting: string}} now resting: whose values are shown
- *   while nobody points
+ * @param {{values: Float32Array | null, query: number, key: number, resting: string, hint: boolean}} now resting: whose
+ *   values are shown while nobody points; hint: say what a click does
  */
-export function paintMain(pen, shown, { values, query, key, resting }) {
+export function paintMain(pen, shown, { values, query, key, resting, hint }) {
   const { scene, grid, at, queries, keys, picture } = shown;
   const { ramp } = scene;
   const asksPatches = keys.at.some((one) => one >= 0);
@@ -56,7 +56,7 @@ export function paintMain(pen, shown, { values, query, key, resting }) {
   }
   if (key >= 0 && keys.places[key] >= 0) outline(pen, patchBox(shown, keys.places[key]), ramp.ink, 2, 0);
   if (query >= 0 && queries.places[query] >= 0) outline(pen, patchBox(shown, queries.places[query]), ramp.accent, 3, 0);
-  paintReadout(pen, shown, { values, query, key, resting });
+  paintReadout(pen, shown, { values, query, key, resting, hint });
 }
 
 /** @param {Pen} pen @param {import("vitrail/drawings/image-layout.js").Box} box @param {string} colour @param {number} line @param {number} air */
@@ -89,8 +89,8 @@ function named({ scene, ...shown }, side, at) {
   return shown[side].places[at] >= 0 ? `patch ${name}` : name;
 }
 
-/** @param {Pen} pen @param {Shown} shown @param {{values: Float32Array | null, query: number, key: number, resting: string}} now */
-function paintReadout(pen, shown, { values, query, key, resting }) {
+/** @param {Pen} pen @param {Shown} shown @param {{values: Float32Array | null, query: number, key: number, resting: string, hint: boolean}} now */
+function paintReadout(pen, shown, { values, query, key, resting, hint }) {
   const { scene, at, keys } = shown;
   const { ramp, quantity } = scene;
   const room = Math.max(at.main.width, 200);
@@ -113,7 +113,7 @@ function paintReadout(pen, shown, { values, query, key, resting }) {
     const grey = keys.at.some((one) => one < 0) ? "; grey: not asked" : "";
     say(shown.picture ? `full light: ${largest}, darker by √${quantity.signed ? ", orange +, blue −" : ""}${grey}` : `strongest patch: ${largest}, √ scale${grey}`, ramp.quiet);
   }
-  say(scene.store.get().query >= 0 ? "click the outlined patch to let go" : "point at a patch: where it looks; click keeps it", ramp.quiet);
+  if (hint) say(scene.store.get().query >= 0 ? "click the outlined patch to let go" : "point at a patch: where it looks; click keeps it", ramp.quiet);
 }
 
 /**

@@ -94,9 +94,9 @@ export function render(element, scene) {
     return found;
   }
 
-  /** @param {Pen} pen @param {{top: number}} [view] */
-  function paintStill(pen, { top } = { top: 0 }) {
-    const moved = lowered(pen, -top);
+  /** @param {Pen} pen @param {{top: number} | null} view null: all of it, for a file */
+  function paintStill(pen, view) {
+    const moved = lowered(pen, -(view?.top ?? 0));
     const { main, heads, titles } = shown.at;
     const name = under();
     if (name) {
@@ -120,13 +120,13 @@ export function render(element, scene) {
     return seen.values(asked.mode === "rollout" && rollout ? rollout : scene.looks[0], query);
   }
 
-  /** @param {Pen} pen @param {{top: number}} [view] */
-  function paintLight(pen, { top } = { top: 0 }) {
-    const moved = lowered(pen, -top);
+  /** @param {Pen} pen @param {{top: number} | null} view null: all of it, for a file */
+  function paintLight(pen, view) {
+    const moved = lowered(pen, -(view?.top ?? 0));
     const { query, key } = looked();
     const resting = cls >= 0 ? label(scene.queries, cls) : `mean of ${positions.length} ${scene.queries.kind === "patches" ? "patches" : "queries"}`;
     const values = positions.length ? current(query) : null;
-    paintMain(moved, shown, { values, query, key, resting });
+    paintMain(moved, shown, { values, query, key, resting, hint: view !== null });
     paintChips(moved, shown, { values, query: query >= 0 ? query : cls, key });
     paintHeads(moved, shown, every.length > 1 ? every.map((look) => ({ name: String(look.head), chosen: asked.mode === "head" && look.head === scene.looks[0].head, values: seen.values(look, query) })) : []);
   }
@@ -196,7 +196,9 @@ export function render(element, scene) {
     move(now, arrow) {
       const kept = store.get().query;
       const side = kept >= 0 ? "key" : "query";
-      const found = step(side === "key" ? keys : queries, side === "key" ? now.key : now.query, arrow, grid);
+      // The first step to a key begins at the query's own place.
+      const own = kept >= 0 && queries.places[kept] >= 0 ? keys.at[queries.places[kept]] : -1;
+      const found = side === "key" ? step(keys, now.key >= 0 ? now.key : own, arrow, grid) : step(queries, now.query, arrow, grid);
       return side === "key" ? { query: kept, key: found } : { query: found, key: -1 };
     },
   });
@@ -222,8 +224,8 @@ export function render(element, scene) {
       element.classList.remove("image-root");
     },
     paint(pen) {
-      paintStill(pen);
-      paintLight(pen);
+      paintStill(pen, null);
+      paintLight(pen, null);
       const boxes = [shown.at.main, ...shown.at.chips, ...shown.at.heads, ...shown.at.pictures];
       return { width: Math.max(...boxes.map(({ x, width }) => x + width), 240) + 16, height: shown.at.height };
     },
