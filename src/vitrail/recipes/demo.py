@@ -4,9 +4,7 @@ a summarizer of docstrings; and what they attend to.
 One file a part: ``demo_vision.py``, ``demo_faces.py``, ``demo_texts.py``, ``demo_view.py``.
 """
 
-import contextlib
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +15,7 @@ from vitrail.recipes.demo_texts import TextsPart
 from vitrail.recipes.demo_view import Show
 from vitrail.recipes.demo_vision import VisionPart
 from vitrail.recipes.events import Report, ignore
+from vitrail.recipes.threads import one_thread
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def run(recipe: DemoRecipe, report: Report = ignore, show: Show = lambda name, p
     from vitrail.recipes.results import write_json
 
     began = time.monotonic()
-    with _one_thread():
+    with one_thread():
         vision = demo_vision.run(recipe, report, show)
         faces = None if vision is None else demo_faces.run(recipe, report)
         if faces is not None:
@@ -100,20 +99,3 @@ def run(recipe: DemoRecipe, report: Report = ignore, show: Show = lambda name, p
         }
         write_json(recipe.run / "demo.json", figures)
     return DemoSummary(recipe.run, vision, faces, texts, seconds)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """PyTorch on one thread.
-
-    Operations as small as the demo's gain a quarter from a second thread when the machine is idle, and take forty
-    times as long when another program wants that core: the threads wait for each other in a busy loop.
-    """
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -23,6 +23,7 @@ from vitrail.errors import ConfigError, DataError, ModelError
 from vitrail.recipes.attend_runs import attend_opened
 from vitrail.recipes.live_effects import effect_in_words
 from vitrail.recipes.opening import load
+from vitrail.recipes.threads import one_thread
 from vitrail.trace import Trace
 from vitrail.train import read_config
 from vitrail.viewer.live import LiveModel, Question, Without
@@ -33,6 +34,8 @@ READINGS = 64
 """Questions whose inputs are kept, so that a head can be taken away without asking anew."""
 LONGEST = 20_000
 """Characters of a text: some 4,000 tokens; the weights of 12 heads are then a gigabyte."""
+SHORT, LIGHT = 2_000, 50_000_000
+"""Characters of a text and parameters of a model up to which one thread is quicker than several that others disturb."""
 KINDS = {"vit": "image", "mae": "image", "faces": "image", "summarizer": "seq2seq", "lm": "text"}
 """Our runs' kinds, as a page asks them."""
 
@@ -116,7 +119,8 @@ class Models:
         hook = opened.model.register_forward_pre_hook(hear, with_kwargs=True)
         try:
             # One answer that was compared with the model's own is enough: the next goes the same way, at half the cost.
-            trace = self._traced(opened, question, Wishes(check=key not in self._checked))
+            with _threads(opened.model, question):
+                trace = self._traced(opened, question, Wishes(check=key not in self._checked))
         finally:
             hook.remove()
         self._checked.add(key)
@@ -138,7 +142,7 @@ class Models:
         if without.layer >= len(calls) or without.head >= reading.heads[without.stream]:
             raise ConfigError(f"there is no head {without.layer}.{without.head} in {without.stream!r}: choose another.")
         edit = Ablate({calls[without.layer]: [without.head]}, without.kind)
-        with _causality(reading.module, reading.causal):
+        with _causality(reading.module, reading.causal), _threads(reading.module, question):
             before = run_edited(reading.module, reading.run, Ablate({}))
             after = run_edited(reading.module, reading.run, edit)
         return effect_in_words(before, after, f"{without.layer}.{without.head}", without.kind, reading.texts)
@@ -228,6 +232,13 @@ def _twin(opened: _Open) -> _Open:
         model = untrained_twin(opened.model, how)
     run = None if opened.run is None else dataclasses.replace(opened.run, model=model.eval())
     return dataclasses.replace(opened, run=run, model=model.eval(), weights=f"untrained ({how})")
+
+
+def _threads(module: nn.Module, question: Question) -> AbstractContextManager[None]:
+    """One thread where several would wait for each other longer than they would work."""
+    text = f"{question.text}{question.pair}{question.target}"
+    small = len(text) <= SHORT and sum(x.numel() for x in module.parameters()) <= LIGHT
+    return one_thread() if small else nullcontext()
 
 
 def _causality(module: nn.Module, causal: bool | None) -> AbstractContextManager[None]:
