@@ -41,11 +41,11 @@ def question(models: Models, place: int, text: str, **more: object) -> Question:
 
 
 def test_what_each_can_be_asked_is_known_before_it_is_loaded(models: Models, folders: Path) -> None:
-    told = [(model.name, model.kind, model.pair, model.causal) for model in models.models]
+    told = [(model.name, model.kind, model.pair, model.causal, model.gradients) for model in models.models]
     assert told == [
-        (str(folders / "bert"), "text", True, True),
-        (str(folders / "encoder"), "text", True, True),
-        (str(folders / "bart"), "seq2seq", False, False),
+        (str(folders / "bert"), "text", True, True, ("masked",)),
+        (str(folders / "encoder"), "text", True, True, ()),
+        (str(folders / "bart"), "seq2seq", False, False, ("next",)),
     ]
     assert not models._open
     assert models.add(str(folders / "bert"), "by name").name == "by name"
@@ -60,6 +60,17 @@ def test_a_text_two_texts_and_a_switch(models: Models) -> None:
     before = models.attend(question(models, 0, words, causal=True)).weights(0)
     assert float(abs(torch.tensor(before).triu(1)).max()) == 0
     assert float(abs(torch.tensor(models.attend(question(models, 0, words)).weights(0)).triu(1)).max()) > 0.01
+
+
+def test_gradients_and_predictions_of_a_model_that_says_something(models: Models) -> None:
+    trace = models.attend(question(models, 0, "[MASK] [MASK]", gradient="masked"))
+    assert trace.provenance.target == "log-probability of the likeliest token at position 1"
+    assert trace.gradients(0).any()
+    assert trace.parts[0].predictions is not None
+    silent = models.attend(question(models, 1, "[MASK]"))
+    assert silent.parts[0].predictions is None
+    with pytest.raises(ConfigError, match="isn't over tokens"):
+        models.attend(question(models, 1, "[MASK]", gradient="masked"))
 
 
 def test_the_untrained_twin_is_drawn_once_and_says_so(models: Models) -> None:

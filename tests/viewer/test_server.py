@@ -83,7 +83,14 @@ def test_the_page_says_what_there_is_and_what_may_run(client: TestClient) -> Non
     assert answer.status_code == 200
     config = json.loads(re.findall(r'id="vitrail">(.*?)</script>', answer.text)[0])
     assert [source["name"] for source in config["sources"]] == ["small"]
-    assert config["live"]["models"][0] == {"id": "m", "name": "a model", "kind": "text", "pair": True, "causal": False}
+    assert config["live"]["models"][0] == {
+        "id": "m",
+        "name": "a model",
+        "kind": "text",
+        "pair": True,
+        "causal": False,
+        "gradients": [],
+    }
     rules = answer.headers["content-security-policy"]
     nonce = re.findall(r"'nonce-([\w-]{20,})'", rules)[0]
     assert answer.text.count(f'nonce="{nonce}"') == 2

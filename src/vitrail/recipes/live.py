@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +38,12 @@ SHORT, LIGHT = 2_000, 50_000_000
 """Characters of a text and parameters of a model up to which one thread is quicker than several that others disturb."""
 KINDS = {"vit": "image", "mae": "image", "faces": "image", "summarizer": "seq2seq", "lm": "text"}
 """Our runs' kinds, as a page asks them."""
+HEADS = {
+    "next": ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration"),
+    "masked": ("ForMaskedLM", "ForPreTraining"),
+    "class": ("ForImageClassification", "ForSequenceClassification"),
+}
+"""What gradients can be of, by how Hugging Face calls models with such a head."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,8 @@ class Models:
         try:
             # One answer that was compared with the model's own is enough: the next goes the same way, at half the cost.
             with _threads(opened.model, question):
-                trace = self._traced(opened, question, Wishes(check=key not in self._checked))
+                says = set(self._models[question.model].gradients) - {"loss"}
+                trace = self._traced(opened, question, Wishes(check=key not in self._checked, predictions=bool(says)))
         finally:
             hook.remove()
         self._checked.add(key)
@@ -205,12 +212,26 @@ class Models:
         if "kind" in settings:
             if settings["kind"] not in KINDS:
                 raise ModelError(f"{source} is a run of kind {settings['kind']!r}, which attends to nothing.")
-            return LiveModel(identity, name, KINDS[settings["kind"]])  # type: ignore[arg-type]
+            kind: Any = KINDS[settings["kind"]]
+            return LiveModel(identity, name, kind, gradients=_gradients_of_run(settings))
+        head = str((settings.get("architectures") or [""])[0])
+        gradients = tuple(word for word, endings in HEADS.items() if any(ending in head for ending in endings))
         if settings.get("is_encoder_decoder"):
-            return LiveModel(identity, name, "seq2seq")
+            return LiveModel(identity, name, "seq2seq", gradients=gradients)
         if "image_size" in settings and "vocab_size" not in settings:
-            return LiveModel(identity, name, "image")
-        return LiveModel(identity, name, "text", pair="type_vocab_size" in settings, causal=True)
+            return LiveModel(identity, name, "image", gradients=gradients)
+        pair = "type_vocab_size" in settings
+        return LiveModel(identity, name, "text", pair=pair, causal=True, gradients=gradients)
+
+
+def _gradients_of_run(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """What gradients of one of our runs can be of."""
+    kind, model = settings["kind"], settings.get("model", {})
+    if kind == "vit":
+        return ("class",) if model.get("classes") else ()
+    if kind == "lm":
+        return ("next",) if model.get("causal", True) else ("masked",)
+    return {"mae": ("loss",), "summarizer": ("next",)}.get(kind, ())
 
 
 def _read(source: str) -> _Open:

@@ -47,6 +47,8 @@ class LiveModel:
     """It reads two texts together."""
     causal: bool = False
     """Looking ahead can be switched on or off."""
+    gradients: tuple[str, ...] = ()
+    """What gradients can be of, in the words of ``vitrail.capture.asking``; () of a model that says nothing."""
 
 
 @dataclass(frozen=True)
@@ -238,6 +240,7 @@ async def read_question(request: Request, models: Sequence[str]) -> Question:
         asked: Mapping[str, Any] = {
             "model": request.query_params.get("model"),
             "untrained": request.query_params.get("untrained") == "true",
+            "gradient": request.query_params.get("gradient") or None,
         }
         image: bytes | None = await read_body(request, IMAGE_LIMIT)
     else:

@@ -28,6 +28,7 @@ import { base64Source, httpSource, portSource } from "vitrail/source.js";
  * @property {"text" | "image" | "seq2seq"} kind
  * @property {boolean} pair it reads two texts together
  * @property {boolean} causal looking ahead can be switched on or off
+ * @property {string[]} gradients what gradients can be of; none of a model that says nothing
  */
 
 /**

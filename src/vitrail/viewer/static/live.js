@@ -19,6 +19,9 @@ import { httpSource } from "vitrail/source.js";
 
 export const live = { render, ablate };
 
+/** What gradients can be of, for people. */
+const SAID = /** @type {Record<string, string>} */ ({ next: "next token", masked: "hidden token", class: "class", loss: "error" });
+
 /** Bytes of an image that the server reads. */
 const LARGEST = 20 * 2 ** 20;
 
@@ -43,22 +46,26 @@ function render(element, { config, open }) {
     { "aria-label": "who sees what", title: "Who sees what" },
     ...[["", "as built"], ["on", "only what came before"], ["off", "everything"]].map(([value, text]) => el("option", { value }, text)),
   );
+  const gradient = el("select", { "aria-label": "gradients", title: "Which number's gradients are kept" });
   const file = el("input", { type: "file", accept: "image/*", class: "unseen", tabindex: -1, "aria-label": "an image file" });
   const zone = el("button", { type: "button", class: "drop", onclick: () => file.click() }, "Choose or drop an image");
   const send = el("button", { type: "submit", title: "Enter" }, "Attend");
   const said = el("output", { class: "said", "aria-live": "polite" });
-  const form = el("form", { class: "ask", "aria-label": "live" }, chooser, first, second, target, zone, file, causal, twin.label, send, said);
+  const form = el("form", { class: "ask", "aria-label": "live" }, chooser, first, second, target, zone, file, causal, gradient, twin.label, send, said);
 
   const model = () => models.find(({ id }) => id === chooser.value) ?? models[0];
 
   /** Only what the chosen model can use is shown. */
   function fit() {
-    const { kind, pair, causal: switchable } = model();
+    const { kind, pair, causal: switchable, gradients } = model();
     first.hidden = kind === "image";
     second.hidden = !pair;
     target.hidden = kind !== "seq2seq";
     zone.hidden = kind !== "image";
     causal.hidden = !switchable;
+    gradient.hidden = !gradients.length;
+    const choices = gradients.map((word) => el("option", { value: word }, `gradients: ${SAID[word] ?? word}`));
+    fill(gradient, el("option", { value: "" }, "no gradients"), ...choices);
   }
 
   /** @param {File} chosen */
@@ -83,10 +90,10 @@ function render(element, { config, open }) {
     const working = setTimeout(() => fill(said, "Attending …"), 150);
     form.setAttribute("aria-busy", "true");
     try {
-      const shared = { model: id, untrained: twin.box.checked };
+      const shared = { model: id, untrained: twin.box.checked, gradient: gradient.value || null };
       const found = /** @type {import("vitrail/hosts.js").Entry} */ (
         kind === "image" && picture
-          ? await post(`/api/attend?${new URLSearchParams({ ...shared, untrained: String(shared.untrained) })}`, picture, mine.signal)
+          ? await post(`/api/attend?${new URLSearchParams({ model: id, untrained: String(shared.untrained), gradient: gradient.value })}`, picture, mine.signal)
           : await post(
               "/api/attend",
               {
@@ -115,6 +122,7 @@ function render(element, { config, open }) {
   });
   twin.box.addEventListener("change", () => void ask());
   causal.addEventListener("change", () => void ask());
+  gradient.addEventListener("change", () => void ask());
   file.addEventListener("change", () => file.files?.[0] && take(file.files[0]));
   zone.addEventListener("dragover", (event) => event.preventDefault());
   zone.addEventListener("drop", (event) => {
