@@ -214,6 +214,24 @@ def test_ctrl_c_stops_it_cleanly(traces: Path) -> None:
     assert said.startswith("next:     vitrail attend ")
 
 
+def test_one_file_instead_of_a_server(traces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.html"
+    assert main(["view", str(traces), "--html", str(page)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"{page} takes {page.stat().st_size / 2**20:.1f} MB"
+    assert said[1:] == [f"results:  {page}", f"next:     vitrail view {traces}"]
+    assert '"name":"deep/b"' in page.read_text()
+    assert main(["view", str(traces), "--html", str(page), "--limit", "1"]) == 2
+    assert "1.0 MB are allowed: capture with half precision" in capsys.readouterr().err
+
+
+def test_an_empty_folder_is_said_and_an_example_shown(tmp_path: Path) -> None:
+    notes: list[Any] = []
+    with serve(ViewRecipe((str(tmp_path),)), notes.append) as opened:
+        assert names_of(opened.url) == list(examples())
+    assert [note.text for note in notes] == [f"there are no traces in {tmp_path}, so an example is shown"]
+
+
 def test_a_taken_port_is_one_sentence(traces: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with serve(ViewRecipe((str(traces),))) as opened:
         port = opened.url.split(":")[2].strip("/")

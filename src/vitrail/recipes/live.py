@@ -8,17 +8,18 @@ import dataclasses
 import hashlib
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch import nn
 
 from vitrail.capture import Wishes, attend, huggingface, untrained_twin
 from vitrail.capture.interventions import Ablate, run_edited
+from vitrail.data.decode import open_image
 from vitrail.errors import ConfigError, DataError, ModelError
 from vitrail.recipes.attend_runs import attend_opened
 from vitrail.recipes.live_effects import effect_in_words
@@ -27,6 +28,9 @@ from vitrail.recipes.threads import one_thread
 from vitrail.trace import Trace
 from vitrail.train import read_config
 from vitrail.viewer.live import LiveModel, Question, Without
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 OPEN = 4
 """Models that are kept in memory; an untrained twin is one."""
@@ -155,29 +159,26 @@ class Models:
         return effect_in_words(before, after, f"{without.layer}.{without.head}", without.kind, reading.texts)
 
     def _traced(self, opened: _Open, question: Question, wishes: Wishes) -> Trace:
-        with tempfile.TemporaryDirectory(prefix="vitrail-") as folder:
-            image = None
-            if question.image is not None:
-                image = Path(folder) / "image"
-                image.write_bytes(question.image)
-            texts = question.text or None, question.pair or None
-            if opened.run is not None:
-                if question.causal is not None:
-                    raise ConfigError("who sees what is built into a run of ours: leave that switch alone.")
+        texts = question.text or None, question.pair or None
+        image = None if question.image is None else open_image(question.image, "that was sent", "send a JPEG or PNG")
+        if opened.run is not None:
+            if question.causal is not None:
+                raise ConfigError("who sees what is built into a run of ours: leave that switch alone.")
+            with _file_of(image) as path:
                 return attend_opened(
-                    opened.run, opened.weights, *texts, question.target, image, question.gradient, 0, wishes
+                    opened.run, opened.weights, *texts, question.target, path, question.gradient, 0, wishes
                 )
-            trace = attend(
-                opened.model,
-                opened.tokenizer,
-                *texts,
-                target=question.target,
-                image=image,
-                processor=opened.processor,
-                gradient=question.gradient,
-                causal=question.causal,
-                wishes=wishes,
-            )
+        trace = attend(
+            opened.model,
+            opened.tokenizer,
+            *texts,
+            target=question.target,
+            image=None if image is None else image.convert("RGB"),
+            processor=opened.processor,
+            gradient=question.gradient,
+            causal=question.causal,
+            wishes=wishes,
+        )
         seed = 0 if question.untrained else trace.provenance.seed
         source = self._sources[question.model]
         known = dataclasses.replace(trace.provenance, model=source, weights=opened.weights, seed=seed)
@@ -253,6 +254,18 @@ def _twin(opened: _Open) -> _Open:
         model = untrained_twin(opened.model, how)
     run = None if opened.run is None else dataclasses.replace(opened.run, model=model.eval())
     return dataclasses.replace(opened, run=run, model=model.eval(), weights=f"untrained ({how})")
+
+
+@contextmanager
+def _file_of(image: "Image | None") -> Iterator[Path | None]:
+    """An image as a file, which our runs read, until the block ends."""
+    if image is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="vitrail-") as folder:
+        path = Path(folder) / "image.png"
+        image.save(path)
+        yield path
 
 
 def _threads(module: nn.Module, question: Question) -> AbstractContextManager[None]:

