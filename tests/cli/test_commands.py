@@ -217,6 +217,13 @@ def test_the_demo_ends_with_small_tables(
         "results:  x/a.png  x/b.png  x/examples.md  x",
         "next:     vitrail view x",
     ]
+    waited: list[str] = []
+    monkeypatch.setattr(demo, "open_browser", lambda url: True)
+    monkeypatch.setattr(demo, "wait", lambda: waited.append("until Ctrl-C"))
+    assert main(["demo", "--run", "x"]) == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert lines[-3] == f"what was trained is shown at {first.split()[-1]}  (Ctrl-C stops)"
+    assert waited == ["until Ctrl-C"]
 
 
 def test_an_interrupted_demo_says_how_to_go_on(

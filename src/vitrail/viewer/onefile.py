@@ -72,7 +72,8 @@ def to_html(
         if size > limit:
             raise ConfigError(
                 f"{target} would have {size / 2**20:,.1f} MB, and {limit / 2**20:,.1f} MB are allowed: capture with "
-                "half precision (Wishes(half=True), --half) or without values (Wishes(values=False)), or raise the limit."
+                "half precision (Wishes(half=True), --half) or without values (Wishes(values=False)), or raise "
+                "the limit."
             )
         return OneFile(target, _write(target, pieces(entries, nonce=nonce, modules="inlined", title=title)))
 
