@@ -76,7 +76,7 @@ def attend(
         reading = read(module, tokenizer, text, pair, image, processor, seed)
         if writes(module):
             write(module, tokenizer, target, reading)
-            if target is None and hasattr(tokenizer, "decode"):
+            if target is None and tokenizer is not None and hasattr(tokenizer, "decode"):
                 target = tokenizer.decode(reading.tokens, skip_special_tokens=True)
         elif target is not None:
             raise ConfigError(f"{type(module).__name__} writes no target; leave it out, or give an encoder-decoder")
