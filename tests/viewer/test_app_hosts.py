@@ -49,6 +49,14 @@ def test_one_file_from_the_disk_draws_the_same(browse: Browse, tmp_path: Path) -
     drawn(page)
     assert page.get_by_text("I wanted to have a party").first.is_visible()
     assert page.locator("form.ask").count() == 0
+    for name in ("Matrix", "Text", "Arithmetic", "Model", "Atlas", "Lines"):
+        page.get_by_role("tab", name=name).click()
+        page.locator(".stage").get_by_role("img").or_(page.locator(".drawing *")).first.wait_for(state="attached")
+    for name, suffix in (("SVG", "svg"), ("PNG", "png"), ("CSV", "csv")):
+        with page.expect_download() as saved:
+            page.get_by_role("button", name=name).click()
+        assert saved.value.suggested_filename.endswith(f".{suffix}")
+        assert Path(saved.value.path()).stat().st_size > 200
 
 
 def test_a_damaged_trace_leaves_a_sentence_and_the_page(browse: Browse, tmp_path: Path) -> None:
@@ -133,6 +141,7 @@ def test_what_is_typed_is_seen_in_a_moment(browse: Browse, shipped: Library) -> 
         page.get_by_text("the echo is fainter").wait_for()
         page.get_by_role("checkbox", name="untrained").check()
         page.wait_for_url(re.compile("trace=live-2"))
+        page.wait_for_url(re.compile("other=live-1"))  # the twin's answer stands beside its own
         assert echo.asked[-1].untrained
         field.fill(" ")
         field.press("Enter")

@@ -14,7 +14,7 @@ import { httpSource } from "vitrail/source.js";
  * @typedef {Object} Setting what the form works with
  * @property {Config} config
  * @property {import("vitrail/types.js").Store} store
- * @property {(source: Source, id: string) => void} open shows a new trace
+ * @property {(source: Source, id: string) => unknown} open shows a new trace
  */
 
 export const live = { render, ablate };
@@ -30,12 +30,14 @@ const LARGEST = 20 * 2 ** 20;
  * @param {HTMLElement} element
  * @param {Setting} setting
  */
-function render(element, { config, open }) {
+function render(element, { config, store, open }) {
   const models = config.live?.models ?? [];
   /** @type {File | null} */
   let picture = null;
   /** @type {AbortController | null} */
   let asking = null;
+  /** The last trace that was asked for here. */
+  let latest = "";
   const chooser = el("select", { "aria-label": "model", onchange: () => fit() }, ...models.map(({ id, name }) => el("option", { value: id }, name)));
   const first = field("A sentence", "text");
   const second = field("A second one", "second text");
@@ -79,7 +81,8 @@ function render(element, { config, open }) {
     void ask();
   }
 
-  async function ask() {
+  /** @param {boolean} [beside] the last answer is put beside the new one: hold Space to swap */
+  async function ask(beside = false) {
     const { id, kind } = model();
     if (kind === "image" ? !picture : !first.value.trim()) {
       fill(said, kind === "image" ? "Choose an image first." : "Type a sentence first.");
@@ -106,7 +109,9 @@ function render(element, { config, open }) {
               mine.signal,
             )
       );
-      open(httpSource(found.url ?? "", found.name), found.id);
+      await open(httpSource(found.url ?? "", found.name), found.id);
+      if (beside && latest) store.set({ other: latest });
+      latest = found.id;
       fill(said);
     } catch (error) {
       if (!mine.signal.aborted) fill(said, error instanceof Error ? error.message : String(error));
@@ -120,7 +125,7 @@ function render(element, { config, open }) {
     event.preventDefault();
     void ask();
   });
-  twin.box.addEventListener("change", () => void ask());
+  twin.box.addEventListener("change", () => void ask(true));
   causal.addEventListener("change", () => void ask());
   gradient.addEventListener("change", () => void ask());
   file.addEventListener("change", () => file.files?.[0] && take(file.files[0]));
