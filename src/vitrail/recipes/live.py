@@ -180,8 +180,8 @@ class Models:
             wishes=wishes,
         )
         seed = 0 if question.untrained else trace.provenance.seed
-        source = self._sources[question.model]
-        known = dataclasses.replace(trace.provenance, model=source, weights=opened.weights, seed=seed)
+        name = self._models[question.model].name
+        known = dataclasses.replace(trace.provenance, model=name, weights=opened.weights, seed=seed)
         return dataclasses.replace(trace, provenance=known)
 
     def _keep(self, question: Question, trace: Trace, module: nn.Module, run: Callable[[], Any]) -> None:
