@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from starlette.testclient import TestClient
 
 from vitrail.trace import Trace
 from vitrail.viewer import page
 from vitrail.viewer.library import Library
+from vitrail.viewer.live import Desk
+from vitrail.viewer.server import application
 
 sys.path.append(str(Path(__file__).parent))
-from viewer_support import HOSTILE, STUB, Browse, host_of, made
+from viewer_support import HERE, HOSTILE, STUB, Browse, Talking, host_of, made
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -98,3 +101,20 @@ def browse(browser: "Browser") -> Iterator[Browse]:
     foreign = {url for url in asked if url.startswith(("http", "ws")) and host_of(url) not in hosts}
     assert foreign == set()
     assert errors == []
+
+
+@pytest.fixture
+def talking() -> Talking:
+    return Talking()
+
+
+@pytest.fixture
+def desk(talking: Talking, library: Library) -> Iterator[Desk]:
+    found = Desk(talking, library)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def client(library: Library, desk: Desk) -> TestClient:
+    return TestClient(application(library, desk=desk), base_url=HERE, client=("127.0.0.1", 5))

@@ -1,18 +1,22 @@
 """Small traces, hostile words, a server and an app that only reads: what the viewer's tests share."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vitrail.errors import DataError
 from vitrail.trace import Axis, Layer, Provenance, Stream, Trace, finish_layer, named
 from vitrail.viewer.library import Library
+from vitrail.viewer.live import LiveModel, Question, Without
 from vitrail.viewer.server import application
 from vitrail.viewer.serving import Serving, open_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+    from starlette.testclient import TestClient
 
 HOSTILE = (
     "<script>window.hostile=1</script>",
@@ -84,3 +88,38 @@ Browse = Callable[[str], "Page"]
 def host_of(url: str) -> str:
     """The host and port of an address."""
     return url.split("/")[2] if "//" in url else ""
+
+
+HERE = "http://127.0.0.1:8000"
+"""Where the test client says it asks."""
+
+
+class Talking:
+    """A live model as small as can be."""
+
+    models = (LiveModel("m", "a model", "text", pair=True), LiveModel("i", "one that sees", "image"))
+
+    def __init__(self) -> None:
+        self.asked: list[Question] = []
+        self.hold = threading.Event()
+        self.hold.set()
+
+    def prepare(self, model: str) -> None:
+        pass
+
+    def attend(self, question: Question) -> Trace:
+        self.hold.wait(10)
+        self.asked.append(question)
+        if question.text == "bad":
+            raise DataError("this text is bad: give another.")
+        if question.text == "fault":
+            raise ZeroDivisionError
+        return made()
+
+    def ablate(self, question: Question, without: Without) -> tuple[float, str]:
+        return 0.5, f"{question.text} without {without.stream} {without.layer}.{without.head} ({without.kind})"
+
+
+def trace_url(client: "TestClient") -> str:
+    url: str = client.get("/api/traces").json()["sources"][0]["url"]
+    return url
