@@ -1,5 +1,6 @@
 """``vitrail attend MODEL TEXT [TEXT_B]``: what every head attends to, as a trace."""
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -32,9 +33,8 @@ def command(arguments: Sequence[str], screen: Screen) -> Ending:
         _show_roles(trace, screen)
     if recipe.predictions:
         _show_predictions(trace, screen)
-    program = f"import vitrail as vt; print(vt.head_scores(vt.load_trace({str(path)!r})))"
     results = (path,) if recipe.figures is None else (recipe.drawn(), path)
-    return Ending(results, f'python -c "{program}"')
+    return Ending(results, shlex.join(["vitrail", "view", str(path)]))
 
 
 def _show_predictions(trace: "Trace", screen: Screen) -> None:
