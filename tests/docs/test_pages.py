@@ -165,6 +165,8 @@ def test_a_page_runs_from_top_to_bottom(page: str, tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("VITRAIL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(glyphs, "identities", lambda part, all_of=glyphs.identities: all_of(part)[:12])
     monkeypatch.setattr(documents, "docstrings", lambda all_of=docstrings.docstrings: all_of()[:200])
+    monkeypatch.setattr("vitrail.cli.view.wait", lambda: None)  # nobody is there to look, or to press Ctrl-C
+    monkeypatch.setattr("vitrail.cli.view.open_browser", lambda url: False)
     if "runs/demo/summarizer" in (ROOT / page).read_text(encoding="utf-8"):
         assert main(quickly(["train", "summarizer", "--run", "runs/demo/summarizer"])) == 0
     if "runs/demo/faces" in (ROOT / page).read_text(encoding="utf-8"):
