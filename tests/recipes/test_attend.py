@@ -86,6 +86,8 @@ def test_images(images_runs: dict[str, Path], tmp_path: Path) -> None:
     axis = trace.tokens("encoder")
     assert axis.grid is not None
     assert trace.weights(0).shape[-1] == axis.length
+    assert trace.tokens("encoder", "keys") is axis, "queries and keys are the same patches"
+    assert list(trace.images) == ["image"]
     hidden = attend(images_runs["mae"], image=picture, seed=5)
     assert hidden.streams == ("encoder", "mae-decoder")
     seen, queries = hidden.tokens("encoder"), hidden.tokens("mae-decoder")
@@ -94,6 +96,14 @@ def test_images(images_runs: dict[str, Path], tmp_path: Path) -> None:
     assert not seen.hidden[seen.places[seen.places >= 0]].any(), "the encoder sees none of the hidden patches"
     assert queries.places is not None
     assert set(np.flatnonzero(seen.hidden)) <= set(queries.places.tolist())
+    original, filled = hidden.images["image"], hidden.images["reconstruction"]
+    same = (original == filled).all(-1)
+    rows, columns = (length // size for length, size in zip(original.shape, seen.grid or (), strict=False))
+    for place, out in enumerate(seen.hidden):
+        row, column = divmod(place, (seen.grid or (1, 1))[1])
+        patch = same[row * rows : (row + 1) * rows, column * columns : (column + 1) * columns]
+        assert patch.all() or out, "only hidden patches are the model's"
+    assert not same.all()
     other = attend(images_runs["mae"], image=picture, seed=6).tokens("encoder")
     assert other.places is not None
     assert other.places.tolist() != seen.places.tolist()

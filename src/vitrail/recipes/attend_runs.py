@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
+from torch import Tensor
 
 from vitrail.capture import Target, Vocabulary, Wishes, untrained_twin
 from vitrail.capture.asking import target_of
@@ -30,6 +32,9 @@ from vitrail.text.tokens import Tokens
 from vitrail.trace import Axis, Trace
 from vitrail.vision import MaskedAutoencoder, ViT
 from vitrail.vision.masking import mask_scores, split
+
+RECONSTRUCTION = "reconstruction"
+"""Name of the image with hidden patches as a masked autoencoder fills them in, beside the original."""
 
 
 def attend_run(
@@ -229,12 +234,14 @@ def _pictures(
         inputs = (*inputs, noise)
 
     def axis(stream: str, side: Literal["queries", "keys"], length: int) -> Axis:
-        own = visible
+        own, name = visible, f"{stream} {length}"
         if stream == "mae-decoder":
             assert order is not None
             assert visible is not None
-            own = order if length >= len(order) else order[len(visible) :] if side == "queries" else visible
-        found = patch_axis(length, (height, width), patch, name=f"{stream} {side} {length}", visible=own, hidden=hidden)
+            own = order
+            if length < len(order):  # a cross decoder: hidden patches ask visible ones
+                own, name = (order[len(visible) :] if side == "queries" else visible), f"{stream} {side} {length}"
+        found = patch_axis(length, (height, width), patch, name=name, visible=own, hidden=hidden)
         assert found is not None
         return found
 
@@ -242,16 +249,23 @@ def _pictures(
     names = opened.classes if len(opened.classes) == count else tuple(str(number) for number in range(count))
     vocabulary = classes(names) if count else None
     asked = _asked(gradient, vocabulary)
-    seen = pixels[0].expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()
+    images = {IMAGE: _shown(pixels)}
+    if visible is not None:
+        images[RECONSTRUCTION] = _shown(opened.reconstruct(pixels, seed).paste)
     return trace_run(
         model,
         partial(model, *inputs),
         axis,
         provenance=describe(model, **known, **_name_of(asked), seed=None if visible is None else seed),
-        images={IMAGE: seen},
+        images=images,
         streams=lambda call: "mae-decoder" if call.layer.startswith("decoder") else "encoder",
         target=asked,
         measure=None if visible is None else asked or target_of("loss", None),
         vocabulary=vocabulary,
         wishes=wishes,
     )
+
+
+def _shown(pixels: UInt8[Tensor, "1 c H W"]) -> UInt8[np.ndarray, "H W 3"]:
+    """An image as a trace keeps it."""
+    return pixels[0].expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()
