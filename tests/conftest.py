@@ -11,6 +11,8 @@ install_import_hook(
     ["vitrail.nn", "vitrail.data", "vitrail.vision", "vitrail.faces", "vitrail.gallery", "vitrail.capture"],
     "beartype.beartype",
 )
+# Of the homework what its notebooks call: the rest gets files and code from outside, and refuses them in words.
+install_import_hook(["vitrail.homework.mae", "vitrail.homework.summarization"], "beartype.beartype")
 # Of traces only what is computed: what a trace is made of may come from a file, and is refused with a TraceError.
 TRACE = ("comparing", "digest", "finishing", "flow", "importance", "recompute", "scores", "tables", "words")
 install_import_hook([f"vitrail.trace.{name}" for name in TRACE], "beartype.beartype")
@@ -34,6 +36,7 @@ FLOORS = (
     "viewer",
     "recipes",
     "studies",
+    "homework",
     "cli",
     "parity",
     "docs",

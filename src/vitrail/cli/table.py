@@ -64,6 +64,13 @@ COMMANDS: tuple[Command, ...] = (
         "reconstruct", "RUN IMAGE...", "original | masked | reconstruction, as a picture", "vitrail.cli.reconstruct"
     ),
     Command("study", "NAME", "rerun one question's experiment: table, figure, words", "vitrail.cli.study"),
+    Command("homework mae", "", "the Masked Autoencoder exercise: checks, autograder.pt", "vitrail.cli.homework_mae"),
+    Command(
+        "homework summarization",
+        "",
+        "the summarization exercise: checks, submission_log.json",
+        "vitrail.cli.homework_summarization",
+    ),
     Command("export", "RUN", "hand the weights to Hugging Face, timm or another library", "vitrail.cli.export"),
 )
 
