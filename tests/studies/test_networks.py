@@ -10,7 +10,7 @@ from vitrail.errors import ConfigError
 from vitrail.recipes import faces
 from vitrail.recipes.events import ignore
 from vitrail.recipes.training import RunSummary
-from vitrail.studies.networks import SMALL, data_of, network, options, seeds, short_name, training_images
+from vitrail.studies.networks import SMALL, data_of, network, options, short_name, training_images
 from vitrail.studies.terms import Stopped, StudyRecipe
 
 
@@ -32,9 +32,9 @@ def test_options_are_those_of_the_run(recipe: StudyRecipe, people: str, trained:
 
 
 def test_seeds() -> None:
-    assert seeds(StudyRecipe("harmonic", seed=5), 3) == range(5, 8)
-    assert seeds(StudyRecipe("harmonic", quick=True), 3) == range(1)
-    assert seeds(StudyRecipe("harmonic", quick=True, seeds=2), 3) == range(2)
+    assert StudyRecipe("harmonic", seed=5).repetitions(3) == range(5, 8)
+    assert StudyRecipe("harmonic", quick=True).repetitions(3) == range(1)
+    assert StudyRecipe("harmonic", quick=True, seeds=2).repetitions(3) == range(2)
 
 
 def test_a_network_is_trained_once(recipe: StudyRecipe, here: Path) -> None:

@@ -1,7 +1,7 @@
 """Each study from its name to its table, figures and picture, on a few made-up people."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import get_args
@@ -11,13 +11,20 @@ import pytest
 from PIL import Image
 
 from vitrail.cli import main
-from vitrail.errors import DataError
+from vitrail.errors import ConfigError, DataError
 from vitrail.recipes import faces
 from vitrail.recipes.training import RunSummary
 from vitrail.studies import STUDIES
 from vitrail.studies.drawing import figure_png
 from vitrail.studies.running import run
-from vitrail.studies.terms import Curve, Name, Study, StudyRecipe
+from vitrail.studies.terms import Curve, Finding, Name, Study, StudyRecipe
+
+FACES = ("face-dimension", "face-data", "face-jpeg", "face-pixels", "harmonic")
+
+
+def study_of(name: str) -> Study:
+    study: Study = import_module(f"vitrail.studies.{name.replace('-', '_')}").STUDY
+    return study
 
 
 @pytest.fixture(autouse=True)
@@ -30,12 +37,13 @@ def test_every_study_is_listed_and_there() -> None:
     assert get_args(Name) == tuple(STUDIES)
     told = StudyRecipe.__doc__ or ""
     for name, question in STUDIES.items():
-        study: Study = import_module(f"vitrail.studies.{name.replace('-', '_')}").STUDY
+        study = study_of(name)
+        assert set(study.reads) <= {field.name for field in fields(StudyRecipe)}
         assert f"{name}: {question.partition(' (')[0]}" in told
         assert study.question.lower() == question.partition(" (")[0].lower()
 
 
-@pytest.mark.parametrize("name", list(STUDIES))
+@pytest.mark.parametrize("name", FACES)
 def test_a_study_from_its_name_to_its_figure(name: Name, trained: Path, here: Path) -> None:
     recipe = StudyRecipe(name, run=trained, quick=True)
     outcome = run(recipe)
@@ -75,6 +83,14 @@ def test_other_data_stand_beside_each_other(trained: Path, here: Path, people: s
         run(recipe)
 
 
+def test_an_option_that_a_study_does_not_read_is_refused(here: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^entropy-gap reads no --data: leave it out \(it reads --seeds, --seed, "):
+        run(StudyRecipe("entropy-gap", data="glyphs"))
+    with pytest.raises(ConfigError, match=r"^harmonic reads no --model: leave it out \(it reads --data, --run, "):
+        run(StudyRecipe("harmonic", model="bert"))
+    assert not list(here.iterdir())
+
+
 @pytest.mark.slow
 def test_a_network_made_harmonic_and_one_that_is_not(trained: Path, here: Path) -> None:
     outcome = run(StudyRecipe("harmonic", run=trained, quick=True, epochs=160))
@@ -107,13 +123,14 @@ def test_the_command(trained: Path, here: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_a_figure_shows_the_papers_curve_and_ours() -> None:
-    study: Study = import_module("vitrail.studies.face_jpeg").STUDY
+    study = study_of("face-jpeg")
     ours = Curve("ours", (10.0, 90.0), (0.1, 0.2), (0.05, 0.15), (0.15, 0.3))
 
     def colours(found: dict[str, list[Curve]]) -> set[tuple[int, ...]]:
         import io
 
-        pixels = np.asarray(Image.open(io.BytesIO(figure_png(study, found))).convert("RGB"))
+        findings = {name: Finding((), (), (), tuple(curves), {}) for name, curves in found.items()}
+        pixels = np.asarray(Image.open(io.BytesIO(figure_png(study, findings))).convert("RGB"))
         return {tuple(pixel) for pixel in pixels.reshape(-1, 3).tolist()}
 
     one, two = colours({"a": [ours]}), colours({"a": [ours], "b": [ours]})

@@ -23,7 +23,7 @@ def command(arguments: Sequence[str], screen: Screen) -> Ending:
         return Ending((outcome.folder,), "", finished=False)
     screen.say("")
     screen.table(outcome.finding.heads, outcome.finding.rows)
-    screen.say("(percent, ± standard error over test people and seeds; differences with 95% intervals)")
+    screen.say(f"({outcome.study.note})")
     for sentence in outcome.finding.words:
         screen.say(sentence)
     if recipe.quick:

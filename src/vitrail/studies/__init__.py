@@ -12,5 +12,9 @@ STUDIES: Mapping[str, str] = {
     "face-jpeg": "how much JPEG compression does a network stand? (FaceNet, table 4)",
     "face-pixels": "how few pixels are enough? (FaceNet, table 4)",
     "harmonic": "can a new network's embeddings be compared with an old one's? (FaceNet, appendix)",
+    "induction": "does a second layer learn to look up what came next before? (Olsson et al. 2022)",
+    "head-roles": "what is each head of a trained BERT for? (Clark et al. 2019)",
+    "same-word": "is a word's state another where it means something else?",
+    "entropy-gap": "how far from uniform is attention before training?",
 }
 """Every study by name, and its question."""

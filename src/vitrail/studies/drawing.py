@@ -1,19 +1,20 @@
-"""The figure of a study: the paper's curve above, ours below it; or a panel for each set of data.
+"""The figure of a study: the paper's curve above, ours below it; a panel for each set of data; or a drawing of its own.
 
 The paper's figures are of another data set and of networks trained on a hundred million faces: their height says
 nothing beside ours, their shape does. So each has its own scale upwards.
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING
 
 from vitrail.studies.paper import LABEL
-from vitrail.studies.terms import Axes, Curve, Study
+from vitrail.studies.terms import Axes, Curve, Drawing, Finding, Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Panel
+    from matplotlib.figure import Figure, SubFigure
 
 COLOURS = ("#1f77b4", "#e07b00", "#2a9d5c", "#8e5bb5", "#c0392b", "#555555")
 PAPER, INK = "#777777", "#222222"
@@ -21,32 +22,60 @@ POINTS = 20
 """Curves of more points than this have no markers, and a band instead of bars."""
 
 
-def figure_png(study: Study, found: Mapping[str, Sequence[Curve]]) -> bytes:
+def figure_png(study: Study, found: Mapping[str, Finding]) -> bytes:
     """The figure as a PNG.
 
     Args:
-        study: names the axes, and has the paper's curves.
-        found: our curves on each set of data, by its name.
+        study: says how, and has the paper's curves.
+        found: what we found on each set of data, or model, by its name.
     """
+    figure = study.figure
+    drawn = _of_curves(study, figure, found) if isinstance(figure, Axes) else figure(study.question, found)
+    buffer = io.BytesIO()
+    drawn.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def in_parts(draw: "Callable[[SubFigure, Finding], None]", size: tuple[float, float]) -> Drawing:
+    """A drawing with a part for each finding, one below the other.
+
+    Args:
+        draw: fills such a part.
+        size: of a part, in inches.
+    """
+
+    def drawing(question: str, found: Mapping[str, Finding]) -> "Figure":
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(size[0], size[1] * len(found)), dpi=120, layout="constrained")
+        for part, (name, finding) in zip(figure.subfigures(len(found), squeeze=False).flat, found.items(), strict=True):
+            draw(part, finding)
+            if len(found) > 1:
+                part.suptitle(name, fontsize=9, color=INK)
+        figure.suptitle(question, fontsize=11, color=INK)
+        return figure
+
+    return drawing
+
+
+def _of_curves(study: Study, axes: Axes, found: Mapping[str, Finding]) -> "Figure":
     from matplotlib.figure import Figure
 
-    if study.axes.panels:
-        groups = {name: list(curves) for name, curves in found.items()}
+    if axes.panels:
+        groups = {name: list(finding.curves) for name, finding in found.items()}
         figure = Figure(figsize=(max(6.6, 4.8 * len(groups)), 4.5), dpi=120, layout="constrained")
         panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
     else:
-        groups = {LABEL: list(study.paper), "ours": [curve for curves in found.values() for curve in curves]}
+        groups = {LABEL: list(study.paper), "ours": [curve for finding in found.values() for curve in finding.curves]}
         figure = Figure(figsize=(6.6, 5.6), dpi=120, layout="constrained")
-        panels = figure.subplots(2, 1, sharex=study.axes.shared, height_ratios=(2, 3))
+        panels = figure.subplots(2, 1, sharex=axes.shared, height_ratios=(2, 3))
     for panel, (title, curves) in zip(panels, groups.items(), strict=True):
-        _draw(panel, study.axes, curves, PAPER if title == LABEL else None)
+        _draw(panel, axes, curves, PAPER if title == LABEL else None)
         panel.set_title(title, fontsize=9, color=INK, loc="left")
-        if study.axes.shared:
+        if axes.shared:
             panel.label_outer()
     figure.suptitle(study.question, fontsize=11, color=INK)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return figure
 
 
 def _draw(panel: "Panel", axes: Axes, curves: Sequence[Curve], colour: str | None) -> None:

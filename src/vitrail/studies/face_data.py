@@ -12,9 +12,9 @@ from typing import Any
 from vitrail.recipes.events import Report
 from vitrail.studies import paper, tables
 from vitrail.studies.measuring import FARS, compare, embed, people_tested, vals
-from vitrail.studies.networks import data_of, network, options, seeds, short_name, training_images
+from vitrail.studies.networks import data_of, face_study, network, options, short_name, training_images
 from vitrail.studies.tables import MAIN, Setting
-from vitrail.studies.terms import Axes, Finding, Study, StudyRecipe
+from vitrail.studies.terms import Axes, Finding, StudyRecipe
 
 SHARES = {1 / 8: "an eighth", 1 / 4: "a quarter", 1 / 2: "half"}
 CUTS = {"people_share": "the people", "images_share": "each person's images"}
@@ -22,7 +22,7 @@ CUTS = {"people_share": "the people", "images_share": "each person's images"}
 
 def run(recipe: StudyRecipe, report: Report) -> Finding:
     """Train on each share and measure on the same test people."""
-    repeated = seeds(recipe, 2)
+    repeated = recipe.repetitions(2)
     whole = _setting(recipe, "people_share", 1.0, repeated, report)
     lines = {cut: [*(_setting(recipe, cut, share, repeated, report) for share in SHARES), whole] for cut in CUTS}
     words = []
@@ -65,7 +65,7 @@ def _part(setting: Setting, cut: str) -> str:
     return f"{share} of {CUTS[cut]}" if share else "all"
 
 
-STUDY = Study(
+STUDY = face_study(
     "What do more training people, and more images of each, bring?",
     run,
     Axes("training images", shared=False),

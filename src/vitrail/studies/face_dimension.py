@@ -7,9 +7,9 @@ errors could tell, and settles on 128.
 from vitrail.recipes.events import Report
 from vitrail.studies import paper, tables
 from vitrail.studies.measuring import FARS, compare, embed, people_tested, vals
-from vitrail.studies.networks import data_of, network, seeds, short_name
+from vitrail.studies.networks import data_of, face_study, network, short_name
 from vitrail.studies.tables import MAIN, Setting
-from vitrail.studies.terms import Axes, Finding, Study, StudyRecipe
+from vitrail.studies.terms import Axes, Finding, StudyRecipe
 
 DIMENSIONS = (64, 128, 256, 512)
 USUAL = 128
@@ -17,7 +17,7 @@ USUAL = 128
 
 def run(recipe: StudyRecipe, report: Report) -> Finding:
     """Train the networks and measure them on the same test people."""
-    settings, repeated = [], seeds(recipe, 2)
+    settings, repeated = [], recipe.repetitions(2)
     for dimension in DIMENSIONS:
         compared = []
         for seed in repeated:
@@ -41,7 +41,7 @@ def run(recipe: StudyRecipe, report: Report) -> Finding:
     )
 
 
-STUDY = Study(
+STUDY = face_study(
     "How many numbers does an embedding need?",
     run,
     Axes("numbers in an embedding", ticks=DIMENSIONS),

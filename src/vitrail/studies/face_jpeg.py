@@ -8,10 +8,10 @@ from functools import partial
 
 from vitrail.recipes.events import Note, Report
 from vitrail.studies import paper, tables
-from vitrail.studies.networks import data_of, given_or_plain, short_name
+from vitrail.studies.networks import data_of, face_study, given_or_plain, short_name
 from vitrail.studies.spoiling import as_it_is, compressed, is_jpeg, measure, stored_images
 from vitrail.studies.tables import MAIN, Setting
-from vitrail.studies.terms import Axes, Finding, Study, StudyRecipe
+from vitrail.studies.terms import Axes, Finding, StudyRecipe
 
 QUALITIES = (10, 20, 30, 50, 70, 90)
 
@@ -50,7 +50,7 @@ def run(recipe: StudyRecipe, report: Report) -> Finding:
     )
 
 
-STUDY = Study(
+STUDY = face_study(
     "How much JPEG compression does a network stand?",
     run,
     Axes("JPEG quality of the test images", log=False, ticks=QUALITIES),

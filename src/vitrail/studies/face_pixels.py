@@ -8,10 +8,10 @@ from functools import partial
 
 from vitrail.recipes.events import Note, Report
 from vitrail.studies import paper, tables
-from vitrail.studies.networks import data_of, given_or_plain, short_name
+from vitrail.studies.networks import data_of, face_study, given_or_plain, short_name
 from vitrail.studies.spoiling import as_it_is, measure, shrunk, stored_images
 from vitrail.studies.tables import MAIN, Setting
-from vitrail.studies.terms import Axes, Finding, Study, StudyRecipe
+from vitrail.studies.terms import Axes, Finding, StudyRecipe
 
 PAPER_SIDES = (40, 80, 120, 160, 256)
 SHARES = (1 / 4, 3 / 8, 1 / 2, 3 / 4)
@@ -61,4 +61,4 @@ def sides(full: int) -> list[int]:
     return sorted({known[0] // 2, (known[0] + known[1]) // 2, *known})
 
 
-STUDY = Study("How few pixels are enough?", run, Axes("pixels of the test images"), (paper.PIXELS,))
+STUDY = face_study("How few pixels are enough?", run, Axes("pixels of the test images"), (paper.PIXELS,))

@@ -15,9 +15,9 @@ from jaxtyping import Float64
 from vitrail.faces.pairs import AllPairs
 from vitrail.recipes.events import Report
 from vitrail.studies.measuring import FARS, UNTOLD, Vals, compare, embed, people_tested, vals
-from vitrail.studies.networks import data_of, network, options, seeds, short_name, without_shape
+from vitrail.studies.networks import data_of, face_study, network, options, short_name, without_shape
 from vitrail.studies.tables import MAIN
-from vitrail.studies.terms import Axes, Curve, Finding, Study, StudyRecipe
+from vitrail.studies.terms import Axes, Curve, Finding, StudyRecipe
 
 OLD_SHARE = 1 / 4
 """Of the people, for v1."""
@@ -28,7 +28,7 @@ GRID = np.logspace(-5, 0, 101)
 
 def run(recipe: StudyRecipe, report: Report) -> Finding:
     """Train the three networks of each seed and compare their embeddings with each other."""
-    repeated = seeds(recipe, 3)
+    repeated = recipe.repetitions(3)
     compared: dict[str, list[AllPairs]] = {name: [] for name in NAMES}
     for place, seed in enumerate(repeated):
         another = repeated[place - 1] if len(repeated) > 1 else seed + 1
@@ -110,7 +110,7 @@ def _curve(name: str, compared: list[AllPairs]) -> Curve:
     return Curve(name, tuple(round(rate, 9) for rate in GRID.tolist()), y, low, high)
 
 
-STUDY = Study(
+STUDY = face_study(
     "Can a new network's embeddings be compared with an old one's?",
     run,
     Axes("FAR: different people accepted", "VAL: pairs of one person accepted", panels=True),

@@ -1,5 +1,6 @@
-"""The networks of studies: trained once, each in a folder that says how it differs, and found there by the next."""
+"""The networks of face studies: trained once, each in a folder that says how it differs, found there by the next."""
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from vitrail.recipes.events import Note, Report, ignore
 from vitrail.recipes.faces import FacesRecipe
 from vitrail.recipes.galleries import require_faces
 from vitrail.recipes.runs import open_run
-from vitrail.studies.terms import Stopped, StudyRecipe
+from vitrail.studies.terms import Axes, Curve, Finding, Stopped, Study, StudyRecipe
 
 if TYPE_CHECKING:
     from vitrail.data import ImageSet
@@ -34,6 +35,17 @@ SMALL = FacesRecipe(
 SHAPE = ("preset", "patch_size", "dim", "depth", "heads", "mlp_dim", "pool", "stem", "image_size", "channels")
 QUICK = 8
 """A quick study trains for a share of one in so many."""
+
+
+NOTE = "percent, ± standard error over test people and seeds; differences with 95% intervals"
+
+
+def face_study(
+    question: str, run: Callable[[StudyRecipe, Report], Finding], axes: Axes, paper: tuple[Curve, ...] = ()
+) -> Study:
+    """A study of face networks, whose findings are told apart by their data."""
+    reads = ("data", "run", "epochs", "seeds", "device", "precision")
+    return Study(question, run, axes, lambda recipe: short_name(data_of(recipe)), reads, NOTE, paper)
 
 
 def data_of(recipe: StudyRecipe) -> str:
@@ -66,12 +78,6 @@ def options(recipe: StudyRecipe) -> FacesRecipe:
         device=recipe.device,
         precision=recipe.precision,
     )
-
-
-def seeds(recipe: StudyRecipe, usual: int) -> range:
-    """The seed of each repetition."""
-    count = recipe.seeds or (1 if recipe.quick else usual)
-    return range(recipe.seed, recipe.seed + count)
 
 
 def network(recipe: StudyRecipe, seed: int, report: Report, name: str = "", **changes: Any) -> "Run":

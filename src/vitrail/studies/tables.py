@@ -1,9 +1,10 @@
-"""The table and the curves of a study whose settings stand on one scale: ours in each row, the paper's beside them."""
+"""Tables: of face studies, whose settings stand on one scale, the paper's rows beside ours; and means over seeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vitrail.recipes.intervals import mean_interval
 from vitrail.studies.measuring import FARS, Vals
 from vitrail.studies.terms import Curve
 
@@ -70,3 +71,11 @@ def facts(settings: Sequence[Setting]) -> list[dict[str, Any]]:
         }
         for setting in settings
     ]
+
+
+def over_seeds(values: Sequence[float], digits: int = 2) -> str:
+    """A mean over seeds with Student's 95% interval, of several; of figures that can't be below 0."""
+    mean, interval = mean_interval(values)
+    if interval is None:
+        return f"{mean:.{digits}f}"
+    return f"{mean:.{digits}f} ({max(0.0, interval[0]):.{digits}f} to {interval[1]:.{digits}f})"

