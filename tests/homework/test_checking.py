@@ -37,6 +37,13 @@ def test_the_first_tensor_that_diverges_is_named_with_its_place() -> None:
     assert result.why == "a[1, 2] is nan, expected 1"
 
 
+def test_rounding_near_zero_is_called_so() -> None:
+    result = compare("f", 1e-3, ("a",), torch.tensor([1.0, 2e-6]), torch.tensor([1.0, 1e-6]))
+    assert not result.passed
+    assert result.why == "a[1] is 2e-06, expected 1e-06 (nearly 0, where this measure calls rounding an error)"
+    assert compare("f", 1e-3, ("a",), torch.tensor([2e-6]), torch.tensor([1e-6]), least=1e-2).passed
+
+
 def test_an_error_within_the_tolerance_passes_and_is_told() -> None:
     result = compare("f", 1e-3, ("a",), torch.tensor([1.001]), torch.tensor([1.0]))
     assert result.passed

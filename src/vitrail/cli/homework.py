@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vitrail.cli.ending import Ending
 from vitrail.cli.screen import Screen
 from vitrail.errors import ModelError
-from vitrail.homework.autograder import Answers
+from vitrail.homework.answers import Answers
 
 if TYPE_CHECKING:
     from vitrail.homework.checking import Result

@@ -2,11 +2,11 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vitrail.homework.accuracies import NAMES, Accuracy, given, trained
+from vitrail.homework.answers import Answers
 from vitrail.homework.terms import MAEHomework
 from vitrail.recipes.events import Report, ignore
 from vitrail.recipes.results import write_bytes, write_json
@@ -16,23 +16,6 @@ if TYPE_CHECKING:
 
 CLASSES = ("ClassificationViT", "MaskedAutoEncoder", "ClassificationMAE")
 """Whose weights the course's files have."""
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What an exercise came to.
-
-    Attributes:
-        results: of the checks that were made.
-        files: what was written.
-        remarks: what the reader should know of it, a line each.
-        finished: False where training was interrupted after a clean save.
-    """
-
-    results: Sequence["Result"] = ()
-    files: tuple[Path, ...] = ()
-    remarks: tuple[str, ...] = ()
-    finished: bool = True
 
 
 def run(homework: MAEHomework, report: Report = ignore) -> Answers:

@@ -62,8 +62,8 @@ class Divergence:
 
     def __str__(self) -> str:
         """In words."""
-        place = ", ".join(map(str, self.place))
-        return f"{self.tensor}[{place}] is {self.found:.6g}, expected {self.expected:.6g}"
+        place = f"[{', '.join(map(str, self.place))}]" if self.place else ""
+        return f"{self.tensor}{place} is {self.found:.6g}, expected {self.expected:.6g}"
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,9 @@ def compare(
             return Result(name, tolerance, None, f"{output} is {_shape(x)}, expected {_shape(y)}")
         error = relative_error(x, y, least)
         if not error <= tolerance:
-            return Result(name, tolerance, error, str(_divergence(output, x, y, least)))
+            only_rounding = relative_error(x, y, max(least, NEAR_ZERO)) <= tolerance
+            remark = " (nearly 0, where this measure calls rounding an error)" if only_rounding else ""
+            return Result(name, tolerance, error, f"{_divergence(output, x, y, least)}{remark}")
         largest = max(largest, error)
     return Result(name, tolerance, largest)
 

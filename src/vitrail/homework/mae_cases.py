@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vitrail.homework import mae
 from vitrail.homework.checking import Case, Weights, with_weights
@@ -30,8 +31,9 @@ def _mae(subject: Any, weights: Weights) -> Any:
     return with_weights(_autoencoder(subject), weights["MaskedAutoEncoder"])
 
 
-def _classifier(subject: Any, weights: Weights) -> Any:
-    return with_weights(subject.ClassificationMAE(CLASSES, _autoencoder(subject)), weights["ClassificationMAE"])
+def _classifier(subject: Any, weights: Weights, *, detach: bool = False) -> Any:
+    classifier = subject.ClassificationMAE(CLASSES, _autoencoder(subject), detach=detach)
+    return with_weights(classifier, weights["ClassificationMAE"])
 
 
 def _transformer(subject: Any, weights: Weights) -> Any:
@@ -46,6 +48,17 @@ def _forward(subject: Any, inputs: Any, weights: Weights) -> Any:
     model = _mae(subject, weights)
     model.forward_encoder = partial(model.forward_encoder, ids_shuffle=ids_shuffle)
     return model(images)
+
+
+def _detached(subject: Any, images: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
+    """Whether the encoder gets gradients (1) or not (0), with ``detach`` and without."""
+    found = []
+    for detach in (True, False):
+        classifier = _classifier(subject, weights, detach=detach)
+        with torch.enable_grad():
+            classifier(images).sum().backward()
+        found.append(any(p.grad is not None and bool(p.grad.any()) for p in classifier.mae.parameters()))
+    return torch.tensor(found[0], dtype=torch.float32), torch.tensor(found[1], dtype=torch.float32)
 
 
 COURSE: tuple[Case, ...] = (
@@ -70,10 +83,11 @@ FURTHER: tuple[Case, ...] = (
     Case("index_sequence", 1e-3, ("elements",), lambda s, x, w: s.index_sequence(*x)),
     Case("Transformer.forward", 8e-3, ("embeddings",), lambda s, x, w: _transformer(s, w)(x)),
     Case("MaskedAutoEncoder.forward", 3e-2, ("patches", "mask"), _forward),
+    Case("ClassificationMAE.forward, detach", 1e-3, ("gradient with detach", "gradient without"), _detached),
 )
 """What a student writes besides, and the course's files have no numbers of."""
 
-CASES = (FURTHER[0], *COURSE[:2], FURTHER[1], *COURSE[2:7], FURTHER[2], *COURSE[7:])
+CASES = (FURTHER[0], *COURSE[:2], FURTHER[1], *COURSE[2:7], FURTHER[2], *COURSE[7:], FURTHER[3])
 """All of them; what others build on comes first."""
 
 INPUTS: Mapping[str, int] = {
@@ -105,6 +119,7 @@ def examples(seed: int = 0) -> tuple[dict[str, Any], Weights]:
         "MaskedAutoEncoder.forward": (images, shuffle),
         "MaskedAutoEncoder.forward_encoder_representation": images,
         "ClassificationMAE.forward": images,
+        "ClassificationMAE.forward, detach": images[:1],
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

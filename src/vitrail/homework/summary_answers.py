@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from vitrail.errors import DataError
-from vitrail.homework.autograder import Answers
+from vitrail.homework.answers import Answers
 from vitrail.homework.terms import SummarizationHomework
 from vitrail.recipes.curves import Series, curves_png, read_figures
 from vitrail.recipes.results import write_bytes

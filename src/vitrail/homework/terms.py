@@ -12,8 +12,8 @@ class StudentOptions:
     """What is done with a student's own code."""
 
     check: Path | None = None
-    """Your own code, a .py file with the exercise's functions and classes: each is tried beside ours, and the first
-    tensor that differs is named. This runs the file, with all that it does: only name one that you trust."""
+    """Your own code, a .py file: each of its functions is tried beside ours, and the first tensor that differs named.
+    This runs the file, with all that it does: only name one that you trust."""
     blank: Path | None = None
     """Write the exercise's skeleton to this .py file: names, signatures, shapes, nothing done yet."""
 
