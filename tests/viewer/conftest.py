@@ -20,7 +20,8 @@ from vitrail.viewer.live import Desk
 from vitrail.viewer.server import application
 
 sys.path.append(str(Path(__file__).parent))
-from viewer_support import HERE, HOSTILE, STUB, Browse, Talking, host_of, made
+from viewer_support import HERE, HOSTILE, STUB, Browse, Talking, host_of, made, served
+from walker import Walk, walker
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -101,6 +102,39 @@ def browse(browser: "Browser") -> Iterator[Browse]:
     foreign = {url for url in asked if url.startswith(("http", "ws")) and host_of(url) not in hosts}
     assert foreign == set()
     assert errors == []
+
+
+@pytest.fixture(scope="session")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trace]:
+    """Traces of real models, by name."""
+    import walk_traces
+
+    folder = tmp_path_factory.mktemp("walked")
+    return {**walk_traces.berts(), "summarizer": walk_traces.summarizer(folder), "mae": walk_traces.autoencoder(folder)}
+
+
+@pytest.fixture(scope="session")
+def gallery(walked: dict[str, Trace], tmp_path_factory: pytest.TempPathFactory) -> Library:
+    """A library of these."""
+    folder = tmp_path_factory.mktemp("gallery")
+    found = Library()
+    for name, one in walked.items():
+        found.add(one.save(folder / f"{name}.safetensors"), name)
+    return found
+
+
+@pytest.fixture(scope="session")
+def address(gallery: Library) -> Iterator[str]:
+    """A server of these."""
+    with served(gallery) as found:
+        yield f"{found}/"
+
+
+@pytest.fixture
+def walk(browse: Browse, gallery: Library, address: str) -> Walk:
+    """Opens a page of these traces: ``walk(drawing="matrix")``."""
+    ids = {entry.name: entry.id for entry in gallery.entries()}
+    return lambda **state: walker(browse, address, ids, **state)
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
  * @module
  */
 
-import { el, fill } from "vitrail/dom.js";
+import { keepAddress } from "vitrail/address.js";
+import { el, fill, shown } from "vitrail/dom.js";
 import { exportCsv, exportPng, exportSvg } from "vitrail/exporting.js";
 import { chosenTheme, firstVisit, keepTheme, themeOf } from "vitrail/habits.js";
 import { header } from "vitrail/header.js";
@@ -17,7 +18,7 @@ import { scoreOf } from "vitrail/mapping.js";
 import { painter } from "vitrail/painter.js";
 import { fitting } from "vitrail/scene.js";
 import { fileSource } from "vitrail/source.js";
-import { createStore, fromAddress, toAddress } from "vitrail/store.js";
+import { createStore, restored } from "vitrail/store.js";
 import { toolbar } from "vitrail/toolbar.js";
 import { startTour } from "vitrail/tour.js";
 import { openTrace } from "vitrail/trace.js";
@@ -38,9 +39,8 @@ export function boot(config) {
   /** @type {Map<string, Promise<OpenTrace>>} */
   const opened = new Map();
   const first = config.sources.find(({ error }) => !error)?.id ?? config.sources[0]?.id ?? "";
-  const store = createStore({ trace: first, theme: chosenTheme(), ...fromAddress(location.hash) });
-  if (!offered.has(store.get().trace)) store.set({ trace: first });
-  if (!offered.has(store.get().other)) store.set({ other: "" });
+  const asked = location.hash.length > 1;
+  const store = createStore({ theme: chosenTheme(), ...addressed() });
   /** @type {{trace: OpenTrace, other: OpenTrace | null} | null} */
   let current = null;
   let turn = 0;
@@ -65,6 +65,12 @@ export function boot(config) {
   ]);
   const paint = painter(store, { parts, map, bar, side, actions }, makeCrew());
 
+  /** What the address says, of the traces that there are. */
+  function addressed() {
+    const { trace, other, ...state } = restored(location.hash);
+    return { ...state, trace: offered.has(trace) ? trace : first, other: offered.has(other) ? other : "" };
+  }
+
   function fileName() {
     const { drawing, stream, layer, head } = store.get();
     return `${drawing} ${stream} ${layer}.${head}`;
@@ -73,7 +79,13 @@ export function boot(config) {
   /** @param {(drawn: import("vitrail/types.js").Drawn) => unknown} save */
   function saving(save) {
     const drawn = paint.drawn();
-    if (drawn) save(drawn);
+    if (drawn) void Promise.resolve(save(drawn)).catch(say);
+  }
+
+  /** One sentence over the drawing; the next drawing takes it away. @param {unknown} error */
+  function say(error) {
+    parts.notice.hidden = false;
+    fill(parts.notice, shown(error instanceof Error ? error.message : String(error)), el("button", { title: "Take this notice away", onclick: () => (parts.notice.hidden = true) }, "Close"));
   }
 
   /** @param {string} id @returns {Promise<OpenTrace | null>} */
@@ -92,14 +104,31 @@ export function boot(config) {
   }
 
   /**
-   * Offer a trace and look at it.
+   * Offer a trace and look at it; what can't be read is said, and what is looked at stays.
    * @param {Source} source @param {string} id
    */
-  function add(source, id) {
+  async function add(source, id) {
+    const before = offered.get(id);
     offered.set(id, { name: source.name, source });
     opened.delete(id);
+    try {
+      await open(id);
+    } catch (error) {
+      if (before) offered.set(id, before);
+      else offered.delete(id);
+      say(error);
+      return;
+    }
     store.set({ trace: id, other: store.get().other === id ? "" : store.get().other, ...NOWHERE });
-    void show();
+    soon();
+  }
+
+  let frame = 0;
+  /** Draw everything anew in the next frame. */
+  function soon() {
+    parts.stage.setAttribute("aria-busy", "true");
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(() => void show());
   }
 
   /** Draw everything anew; a later call overtakes one that still waits for numbers. */
@@ -120,17 +149,20 @@ export function boot(config) {
       const patch = fitting(state, trace, other);
       if (Object.keys(patch).length) {
         store.set(patch);
+        soon();
         return;
       }
       top.update(one, two);
+      document.title = [shown(trace.name), config.title].filter((part, at, all) => part && all.indexOf(part) === at).join(" · ");
       await paint.paint(trace, other, stale);
-      if (!stale()) parts.notice.hidden = true;
+      if (stale()) return;
+      parts.notice.hidden = true;
     } catch (error) {
       if (stale()) return;
-      parts.notice.hidden = false;
-      fill(parts.notice, error instanceof Error ? error.message : String(error));
+      say(error);
       top.update(null, null);
     }
+    parts.stage.setAttribute("aria-busy", "false");
   }
 
   function nothing() {
@@ -162,26 +194,27 @@ export function boot(config) {
 
   /** @param {File} file */
   function take(file) {
-    add(fileSource(file), `file-${file.name}-${file.size}-${file.lastModified}`);
+    void add(fileSource(file), `file-${file.name}-${file.size}-${file.lastModified}`);
   }
 
-  let frame = 0;
+  const changedAddress = keepAddress(store);
   store.subscribe((state, changed) => {
     const only = (/** @type {string[]} */ ...names) => [...changed].every((name) => names.includes(name));
     if (only("hover")) return;
-    // Within a sandboxed frame there is no address to write; the state is then kept by the page alone.
-    if (location.protocol !== "about:") history.replaceState(null, "", `#${toAddress(state)}`);
+    changedAddress();
     if (changed.has("theme")) keepTheme(state.theme);
     document.documentElement.dataset.theme = themeOf(state);
     const { stream, layer, head, query, key } = state;
     config.tell?.({ stream, layer, head, query, key });
     if (only("hover", "query", "key")) return;
-    cancelAnimationFrame(frame);
-    frame = requestAnimationFrame(() => void show());
+    soon();
   });
-  window.addEventListener("hashchange", () => store.set(fromAddress(location.hash)));
+  window.addEventListener("hashchange", () => store.set({ ...addressed(), hover: null }));
   keyboard(store, () => current);
-  parts.file.addEventListener("change", () => parts.file.files?.[0] && take(parts.file.files[0]));
+  parts.file.addEventListener("change", () => {
+    for (const file of parts.file.files ?? []) take(file);
+    parts.file.value = ""; // so that the same file can be chosen again
+  });
   dropping(take);
   if (config.live?.models.length) {
     parts.live.hidden = false;
@@ -190,10 +223,9 @@ export function boot(config) {
   grow(config, (entry) => {
     offered.set(entry.id, entry);
     if (store.get().trace === "") store.set({ trace: entry.id });
-    else void show();
+    else soon();
   });
   document.documentElement.dataset.theme = themeOf(store.get());
-  const asked = location.hash.length > 1;
   void show().then(() => {
     if (config.tour && !asked && firstVisit()) startTour(store, about);
   });

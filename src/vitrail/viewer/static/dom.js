@@ -33,6 +33,23 @@ export function fill(element, ...children) {
 }
 
 /**
+ * The same where somebody may be pressing what is replaced: the focus goes to what now stands in that place.
+ * @param {HTMLElement} element
+ * @param {...(Node | string)} children
+ */
+export function renew(element, ...children) {
+  const path = [];
+  let at = /** @type {Element | null} */ (document.activeElement);
+  if (!at || at === element || !element.contains(at)) return fill(element, ...children);
+  for (; at && at !== element; at = at.parentElement) path.unshift([...(at.parentElement?.children ?? [])].indexOf(at));
+  fill(element, ...children);
+  const there = path.reduce((/** @type {Element | undefined} */ one, place) => one?.children[place], element);
+  const first = /** @type {HTMLElement | null} */ (there?.matches("button") ? there : element.querySelector("button"));
+  first?.focus({ preventScroll: true });
+  return undefined;
+}
+
+/**
  * A canvas as sharp as the screen, and its context in CSS pixels.
  * @param {number} width
  * @param {number} height
@@ -88,11 +105,14 @@ export function label(axis, at) {
   return axis.kind === "patches" ? (at === 0 ? "CLS" : `register ${at}`) : String(at);
 }
 
-/** @param {number} value */
-export function number(value) {
+/**
+ * @param {number} value
+ * @param {number} [digits] after the point, of numbers that are neither small nor large
+ */
+export function number(value, digits = 3) {
   if (Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value < 0 ? "−∞" : "∞";
   const size = Math.abs(value);
-  const text = size === 0 ? "0" : size >= 1000 || size < 0.001 ? value.toExponential(1) : value.toFixed(size >= 100 ? 1 : size >= 0.01 ? 3 : 4);
+  const text = size === 0 ? "0" : size >= 1000 || size < 0.001 ? value.toExponential(1) : value.toFixed(size >= 100 ? 1 : size >= 0.01 ? digits : 4);
   return text.replace("-", "−");
 }

@@ -3,11 +3,14 @@
  * @module
  */
 
-import { el, fill, label, number, shown } from "vitrail/dom.js";
+import { el, fill, label, number, renew, shown } from "vitrail/dom.js";
 import { caution, exactness, headSentence, SCORES, scoreLabel } from "vitrail/sentences.js";
 import { lookedAt } from "vitrail/store.js";
 
 /** @typedef {import("vitrail/types.js").Scene} Scene */
+
+/** Digits of numbers that are read one by one. */
+const EXACT = 4;
 
 /**
  * @typedef {Object} Inspected
@@ -39,14 +42,14 @@ export function inspector(element, store) {
     waiting = true;
     requestAnimationFrame(() => {
       waiting = false;
-      if (inspected) fill(pair, ...selection(inspected, store));
+      if (inspected) renew(pair, ...selection(inspected, store));
     });
   });
   return {
     update(now) {
       inspected = now;
-      fill(head, ...(inspected ? aboutHead(inspected) : []));
-      fill(pair, ...(inspected ? selection(inspected, store) : []));
+      renew(head, ...(inspected ? aboutHead(inspected) : []));
+      renew(pair, ...(inspected ? selection(inspected, store) : []));
       fill(rest, ...(inspected ? figures(inspected) : []));
     },
   };
@@ -112,7 +115,7 @@ function scoreTable(layer, head, ramp) {
         { title: `${SCORES[name]?.says ?? name}${uniform === null ? "" : `; uniform attention: ${number(uniform)}`}` },
         el("th", { scope: "row" }, scoreLabel(name)),
         el("td", { class: "bar" }, bar(value / most, uniform === null ? null : uniform / most, ramp)),
-        el("td", { class: "value" }, number(value)),
+        el("td", { class: "value" }, number(value, EXACT)),
       ),
     ];
   });
@@ -150,7 +153,7 @@ function selection({ scene, predictions }, store) {
       el(
         "table",
         {},
-        el("tbody", {}, ...scene.looks.map((one) => el("tr", {}, el("th", { scope: "row" }, `${scene.quantity.label}, head ${one.name}`), el("td", { class: "value" }, number(one.entry(query, key)))))),
+        el("tbody", {}, ...scene.looks.map((one) => el("tr", {}, el("th", { scope: "row" }, `${scene.quantity.label}, head ${one.name}`), el("td", { class: "value" }, number(one.entry(query, key), EXACT))))),
       ),
       el(
         "div",
@@ -182,7 +185,7 @@ function says(predictions, query, layer) {
 /** @param {string} title @param {{text: string, probability: number}[]} likeliest */
 function list(title, likeliest) {
   const rows = likeliest.map(({ text, probability }) =>
-    el("tr", {}, el("th", { scope: "row" }, el("span", { class: "token" }, shown(text))), el("td", { class: "value" }, number(probability))),
+    el("tr", {}, el("th", { scope: "row" }, el("span", { class: "token" }, shown(text))), el("td", { class: "value" }, number(probability, EXACT))),
   );
   return rows.length ? [el("h3", { class: "next" }, title), el("table", {}, el("tbody", {}, ...rows))] : [];
 }
@@ -195,7 +198,7 @@ function strongest(scene, query) {
     .filter((key) => scene.shownKeys[key] && Number.isFinite(row[key]))
     .sort((one, two) => Math.abs(row[two]) - Math.abs(row[one]))
     .slice(0, 6);
-  return el("table", {}, el("tbody", {}, ...order.map((key) => el("tr", {}, el("th", { scope: "row" }, token(scene.keys, key)), el("td", { class: "value" }, number(row[key]))))));
+  return el("table", {}, el("tbody", {}, ...order.map((key) => el("tr", {}, el("th", { scope: "row" }, token(scene.keys, key)), el("td", { class: "value" }, number(row[key], EXACT))))));
 }
 
 /** @param {import("vitrail/types.js").Axis} axis @param {number} at */

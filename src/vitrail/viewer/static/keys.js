@@ -3,7 +3,9 @@
  * @module
  */
 
-import { el } from "vitrail/dom.js";
+import { el, fill } from "vitrail/dom.js";
+import { drawingsOf } from "vitrail/scene.js";
+import { toAddress } from "vitrail/store.js";
 import { DRAWINGS } from "vitrail/toolbar.js";
 
 /** @typedef {import("vitrail/types.js").Store} Store */
@@ -28,7 +30,7 @@ const KEYS = /** @type {[string, string][]} */ ([
  */
 export function keyboard(store, current) {
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || document.querySelector("dialog[open]")) return;
     if (event.key === " " && store.get().other && !pressable(event.target)) {
       event.preventDefault();
       if (!event.repeat) store.set({ swapped: true });
@@ -63,7 +65,7 @@ function action(key, state, trace) {
     return { head, heads: [head] };
   }
   const drawing = /** @type {import("vitrail/types.js").Drawing | undefined} */ (Object.keys(DRAWINGS)[Number(key) - 1]);
-  if (drawing) return { drawing };
+  if (drawing) return drawingsOf(trace, stream.name, state.layer).includes(drawing) ? { drawing } : null;
   switch (key) {
     case "w":
       return { words: !state.words, query: -1, key: -1, hover: null, pin: null };
@@ -100,11 +102,22 @@ export function help(store) {
     el(
       "div",
       { class: "row" },
-      el("button", { onclick: () => void navigator.clipboard?.writeText(location.href), title: "The address restores exactly this view" }, "Copy the address"),
+      location.protocol === "about:" ? "" : copier(store),
       el("button", { class: "go", onclick: () => dialog.close() }, "Close"),
     ),
   );
   document.body.append(dialog);
   dialog.showModal();
   store.set({ hover: null });
+}
+
+/** A button that copies the address of what is looked at, and says so. @param {Store} store */
+function copier(store) {
+  const button = el("button", { title: "The address restores exactly this view", "aria-live": "polite", onclick: () => void copy() }, "Copy the address");
+  const copy = async () => {
+    const address = new URL(`#${toAddress(store.get())}`, location.href).href;
+    const copied = await navigator.clipboard?.writeText(address).then(() => true, () => false);
+    fill(button, copied ? "Copied" : "Not allowed here: copy it from above");
+  };
+  return button;
 }

@@ -7,16 +7,16 @@ import { el } from "vitrail/dom.js";
 
 /** The rooms, put into the page: header, map, drawing, inspector. */
 export function layout() {
-  const file = el("input", { type: "file", accept: ".safetensors", class: "unseen", tabindex: -1, "aria-label": "a trace file" });
+  const file = el("input", { type: "file", accept: ".safetensors", multiple: true, class: "unseen", tabindex: -1, "aria-label": "a trace file" });
   const parts = {
     header: el("header"),
     map: el("nav", { class: "map", "aria-label": "all heads" }),
     live: el("div", { class: "live", hidden: true }),
     toolbar: el("div", { class: "toolbar" }),
-    stage: el("div", { class: "stage", id: "stage", role: "tabpanel", tabindex: -1 }),
+    stage: el("div", { class: "stage", id: "stage", role: "tabpanel", "aria-busy": "true", tabindex: -1 }),
     behind: el("div", { class: "unseen", "aria-label": "the picture as numbers", role: "region" }),
     notice: el("div", { class: "notice", role: "alert", hidden: true }),
-    inspector: el("aside", { "aria-label": "inspector" }),
+    inspector: el("aside", { "aria-label": "inspector", tabindex: 0 }),
     file,
   };
   const main = el("main", {}, parts.live, parts.toolbar, parts.stage, parts.behind, parts.notice, file);
@@ -38,8 +38,7 @@ export function dropping(take) {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     document.body.classList.remove("dropping");
-    const file = [...(event.dataTransfer?.files ?? [])].find(({ name }) => name.endsWith(".safetensors"));
-    if (file) take(file);
+    for (const file of event.dataTransfer?.files ?? []) take(file);
   });
 }
 

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { el, fill, number, resize } from "vitrail/dom.js";
+import { el, fill, number, renew, resize, shown as written } from "vitrail/dom.js";
 
 /**
  * What the map shows: one colour and one sentence for each head.
@@ -125,7 +125,7 @@ export function headMap(element, store) {
       [shown, inks] = [mapped, ramp];
       const state = store.get();
       streams.hidden = names.length < 2;
-      fill(streams, ...names.map((name) => el("button", { "aria-pressed": String(name === state.stream), onclick: () => store.set({ stream: name, layer: 0, head: 0, heads: [0], query: -1, key: -1, hover: null, pin: null }) }, name)));
+      renew(streams, ...names.map((name) => el("button", { title: name, "aria-pressed": String(name === state.stream), onclick: () => store.set({ stream: name, layer: 0, head: 0, heads: [0], query: -1, key: -1, hover: null, pin: null }) }, written(name))));
       fill(score, ...scores.map(({ name, label }) => el("option", { value: name, selected: name === state.score }, label)));
       fill(legend, ...(mapped ? [mapped.legend] : []));
       paint();

@@ -61,7 +61,7 @@ export function byNumber(stream, label, values, ramp, { signed = false, unpin } 
   return {
     stream,
     colour: (layer, head) => colour(values[layer][head]),
-    tell: (layer, head) => `${label}: ${number(values[layer][head])}`,
+    tell: (layer, head) => `${label}: ${number(values[layer][head], 4)}`,
     legend: numberLegend(label, colour, signed ? -largest : 0, largest, unpin),
   };
 }

@@ -27,6 +27,10 @@ import { scoreLabel } from "vitrail/sentences.js";
 
 const SCENES = { lines, matrix, text, image, arithmetic };
 const OVERVIEWS = { model, atlas };
+/** Milliseconds after which what is locked is taken as chosen, and the table behind the picture follows. */
+const SETTLED = 250;
+/** Milliseconds that it waits for a moment in which nothing else is to do. */
+const LATEST = 1000;
 
 /**
  * @typedef {Object} Rooms
@@ -45,6 +49,12 @@ const OVERVIEWS = { model, atlas };
 export function painter(store, { parts, map, bar, side, actions }, crew) {
   /** @type {Drawn | null} */
   let drawn = null;
+  let settling = 0;
+  store.subscribe((_, changed) => {
+    if (!changed.has("query") && !changed.has("key")) return;
+    clearTimeout(settling);
+    settling = setTimeout(() => describe(drawn), SETTLED);
+  });
 
   /**
    * Draw a trace, beside another; gives up where `stale` says that something else is asked for by now.
@@ -87,18 +97,19 @@ export function painter(store, { parts, map, bar, side, actions }, crew) {
     fill(parts.stage, place);
     drawn = drawing === "model" || drawing === "atlas" ? OVERVIEWS[drawing](place, overview) : SCENES[drawing](place, scene);
     parts.stage.setAttribute("aria-labelledby", `tab-${drawing}`);
-    // Who steps through layers with a drawing in focus goes on in the next one.
-    if (focused) /** @type {HTMLElement | null} */ (place.querySelector("[tabindex]") ?? (place.tabIndex >= 0 ? place : null))?.focus({ preventScroll: true });
+    delete parts.stage.dataset.focused; // what the last drawing told this one
+    // Who steps through layers with a drawing in focus goes on in the next one; some see to it themselves.
+    if (focused && !place.contains(document.activeElement)) /** @type {HTMLElement | null} */ (place.querySelector("[tabindex]") ?? (place.tabIndex >= 0 ? place : null))?.focus({ preventScroll: true });
     describe(drawn);
     document.dispatchEvent(new CustomEvent("vitrail-drawn", { detail: { drawing } }));
   }
 
   /** The table behind the picture, made when nothing else is to do. @param {Drawn | null} asked */
   function describe(asked) {
-    const later = window.requestIdleCallback ?? ((/** @type {() => void} */ run) => setTimeout(run, 200));
+    const later = window.requestIdleCallback ?? ((/** @type {() => void} */ run) => setTimeout(run, SETTLED));
     later(() => {
       if (asked && asked === drawn) fill(parts.behind, asTable(asked.table()));
-    });
+    }, { timeout: LATEST });
   }
 
   /** @param {OpenTrace} trace @param {Stream} stream @param {Stream | null} there @param {import("vitrail/types.js").Named[][]} roles @param {Ramp} ramp */

@@ -60,7 +60,7 @@ export function comparable(other, stream, layer, head) {
 export function drawingsOf(trace, stream, index) {
   const layer = trace.layer(stream, index);
   const axes = [trace.axis(layer.queryAxis), trace.axis(layer.keyAxis)];
-  const tokens = axes.some((axis) => axis.texts !== null);
+  const tokens = axes.some((axis) => axis.texts !== null && axis.kind !== "patches");
   const patches = axes.some((axis) => axis.grid !== null);
   return ["lines", "matrix", ...(tokens ? /** @type {const} */ (["text"]) : []), ...(patches ? /** @type {const} */ (["image"]) : []), "arithmetic", "model", "atlas"];
 }

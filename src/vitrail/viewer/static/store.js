@@ -92,6 +92,8 @@ export function fromAddress(address) {
     } else if (name === "heads") {
       const heads = text.split(".").map(Number);
       if (heads.every((head) => Number.isInteger(head) && head >= 0)) found.heads = heads;
+    } else if (name === "sentences") {
+      if (/^(all|[ab][ab])$/.test(text)) found.sentences = text;
     } else if (typeof kind === "number") {
       if (/^-?\d{1,9}$/.test(text)) found[name] = Number(text);
     } else if (typeof kind === "boolean") {
@@ -101,6 +103,15 @@ export function fromAddress(address) {
     }
   }
   return /** @type {Partial<State>} */ (found);
+}
+
+/**
+ * All that an address says, also by what it leaves out.
+ * @param {string} address
+ */
+export function restored(address) {
+  const start = Object.fromEntries(KEPT.map((name) => [name, START[name]]));
+  return /** @type {Omit<State, "hover" | "swapped" | "theme">} */ ({ ...start, ...fromAddress(address) });
 }
 
 /**

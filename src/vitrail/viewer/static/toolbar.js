@@ -3,7 +3,7 @@
  * @module
  */
 
-import { el, fill } from "vitrail/dom.js";
+import { el, fill, renew } from "vitrail/dom.js";
 
 /** @typedef {import("vitrail/types.js").Drawing} Drawing */
 /** @typedef {import("vitrail/types.js").State} State */
@@ -85,7 +85,7 @@ export function toolbar(element, store, exports) {
       words.checked = state.words;
       special.checked = state.special;
       heads.hidden = state.drawing !== "lines" && state.drawing !== "text";
-      fill(heads, ...Array.from({ length: choices.heads }, (_, head) => headButton(store, head, choices.colours[head])), everyHead(store, choices.heads));
+      renew(heads, ...Array.from({ length: choices.heads }, (_, head) => headButton(store, head, choices.colours[head])), everyHead(store, choices.heads));
     },
   };
 }

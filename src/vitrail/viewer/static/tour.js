@@ -78,6 +78,7 @@ export function startTour(store, about) {
   const steps = known === null ? [] : STEPS.filter((step) => step.state(known) !== null);
   if (!steps.length) return () => {};
   let place = 0;
+  const before = document.activeElement;
   const box = el("div", { class: "tour", role: "dialog", "aria-label": "tour", onkeydown: keys });
   document.body.append(box);
 
@@ -93,6 +94,9 @@ export function startTour(store, about) {
 
   function end() {
     box.remove();
+    // Who came by keys goes on where they were, or with what there is to see.
+    const back = before instanceof HTMLElement && before !== document.body && before.isConnected ? before : document.getElementById("stage");
+    back?.focus({ preventScroll: true });
   }
 
   /** @param {number} next */

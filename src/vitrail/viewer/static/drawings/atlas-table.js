@@ -92,7 +92,7 @@ export function headRows(scroller, { store, stream, roles }, { names, asked, sho
     if (!Number.isFinite(value)) return el("td", { class: "atlas-none" }, "–");
     const [share, uniform] = [value, uniformAt(stream, name, place.layer)].map((one) => Math.min(100, (100 * one) / (tops.get(name) || 1)));
     const style = { backgroundSize: `${share.toFixed(1)}% 3px, ${Number.isFinite(uniform) ? 2 : 0}px 8px`, backgroundPosition: `0 100%, ${Number.isFinite(uniform) ? uniform.toFixed(1) : 0}% 100%` };
-    return el("td", { style, title: `${place.layer}.${place.head} ${scoreLabel(name)}: show it`, onclick: () => show(place, name) }, number(value));
+    return el("td", { style, title: `${place.layer}.${place.head} ${scoreLabel(name)}: show it`, onclick: () => show(place, name) }, number(value, 4));
   }
 
   /** @param {boolean} [anew] */

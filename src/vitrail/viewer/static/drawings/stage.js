@@ -103,7 +103,6 @@ export function openStage(element, { name, label, layers, arrange }) {
   if (height === tall.style.height) scroller.scrollTop = Number(top);
   scrolled();
   if (memory.focused === name) scroller.focus({ preventScroll: true });
-  delete memory.focused;
   observer.observe(scroller);
   return {
     element: scroller,
