@@ -45,7 +45,7 @@ export function header(element, { store, listed, tools }) {
       fill(
         reading,
         el("span", { class: "text", title: texts.join("\n") }, words),
-        el("span", { class: "model", title: model }, about, other ? el("span", { class: "other" }, state.swapped ? "  ⇄ swapped" : `  beside ${other.name}`) : ""),
+        el("span", { class: "model", title: model }, shown(about), other ? el("span", { class: "other" }, state.swapped ? "  ⇄ swapped" : `  beside ${shown(other.name)}`) : ""),
       );
       return undefined;
     },

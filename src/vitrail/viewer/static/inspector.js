@@ -83,7 +83,7 @@ function figures({ scene, layer, provenance }) {
       "section",
       { class: "small" },
       el("p", {}, exactness(layer)),
-      el("p", { title: model }, [lastParts(model), revision, weights, precision].filter(Boolean).join(" · ")),
+      el("p", { class: "few", title: model }, shown([lastParts(model), revision, weights, precision].filter(Boolean).join(" · "))),
       el("p", {}, Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", ")),
     ),
   ];
