@@ -28,7 +28,7 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("demo", "", "the main job on embedded digits, offline, in about two minutes", "vitrail.cli.demo"),
+    Command("demo", "", "the main job on embedded data, offline, in about four minutes", "vitrail.cli.demo"),
     Command("train vit", "", "train a Vision Transformer on labelled images", "vitrail.cli.train_vit"),
     Command("train mae", "", "pretrain a Masked Autoencoder on images", "vitrail.cli.train_mae"),
     Command(
@@ -58,7 +58,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("faces people", "", "list who is in a gallery", "vitrail.cli.faces_people"),
     Command("faces cluster", "RUN PHOTO...", "put all faces together by person", "vitrail.cli.faces_cluster"),
     Command("faces networks", "", "weights and multiply-adds of FaceNet's networks", "vitrail.cli.faces_networks"),
-    Command("probe", "RUN", "measure what an encoder learned: linear, attentive, kNN, fine-tuned", "vitrail.cli.probe"),
+    Command("probe", "RUN", "measure what an encoder learned: linear, attentive, kNN, finetune", "vitrail.cli.probe"),
     Command("evaluate", "RUN", "the field's own measures for a run, with intervals", "vitrail.cli.evaluate"),
     Command(
         "reconstruct", "RUN IMAGE...", "original | masked | reconstruction, as a picture", "vitrail.cli.reconstruct"
