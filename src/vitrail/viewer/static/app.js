@@ -40,7 +40,7 @@ export function boot(config) {
   const opened = new Map();
   const first = config.sources.find(({ error }) => !error)?.id ?? config.sources[0]?.id ?? "";
   const asked = location.hash.length > 1;
-  const store = createStore({ theme: chosenTheme(), ...addressed() });
+  const store = createStore({ theme: chosenTheme(), ...addressed(location.hash) });
   /** @type {{trace: OpenTrace, other: OpenTrace | null} | null} */
   let current = null;
   let turn = 0;
@@ -65,9 +65,9 @@ export function boot(config) {
   ]);
   const paint = painter(store, { parts, map, bar, side, actions }, makeCrew());
 
-  /** What the address says, of the traces that there are. */
-  function addressed() {
-    const { trace, other, ...state } = restored(location.hash);
+  /** What an address says, of the traces that there are. @param {string} hash */
+  function addressed(hash) {
+    const { trace, other, ...state } = restored(hash);
     return { ...state, trace: offered.has(trace) ? trace : first, other: offered.has(other) ? other : "" };
   }
 
@@ -209,7 +209,8 @@ export function boot(config) {
     if (only("hover", "query", "key")) return;
     soon();
   });
-  window.addEventListener("hashchange", () => store.set({ ...addressed(), hover: null }));
+  // By now the address may have been written over, by what was looked at before: the event still has what was asked for.
+  window.addEventListener("hashchange", ({ newURL }) => store.set({ ...addressed(new URL(newURL).hash), hover: null }));
   keyboard(store, () => current);
   parts.file.addEventListener("change", () => {
     for (const file of parts.file.files ?? []) take(file);
