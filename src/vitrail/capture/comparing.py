@@ -11,7 +11,7 @@ SAMPLE = 2**16
 
 def sampled(output: object) -> list[Tensor]:
     """Numbers from all over every tensor of an output; a copy, so that the output can be let go."""
-    return [_spaced(x) for x in _tensors(output) if x.is_floating_point()]
+    return [_spaced(x) for x in tensors_of(output) if x.is_floating_point()]
 
 
 def output_difference(before: list[Tensor], after: list[Tensor]) -> float:
@@ -29,15 +29,16 @@ def _spaced(x: Tensor) -> Tensor:
     return found
 
 
-def _tensors(output: object) -> Iterator[Tensor]:
+def tensors_of(output: object) -> Iterator[Tensor]:
+    """Every tensor in what a model gives: tuples, lists, mappings and dataclasses of any depth, in their order."""
     if isinstance(output, Tensor):
         yield output
     elif isinstance(output, Mapping):
         for part in output.values():
-            yield from _tensors(part)
+            yield from tensors_of(part)
     elif isinstance(output, tuple | list):
         for part in output:
-            yield from _tensors(part)
+            yield from tensors_of(part)
     elif hasattr(output, "__dataclass_fields__"):
         for part in vars(output).values():
-            yield from _tensors(part)
+            yield from tensors_of(part)

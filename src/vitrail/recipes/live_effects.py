@@ -1,11 +1,12 @@
 """How far a model's output moves when a head is taken away, as a number and as a sentence for people."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from vitrail.capture.comparing import tensors_of
 from vitrail.capture.gradients import logits_of
 from vitrail.errors import ModelError
 
@@ -61,24 +62,9 @@ def _mean_and_most(moved: Tensor, texts: Iterable[Sequence[str]], shown: str) ->
 
 def _vectors(output: Any) -> Tensor:
     """The output's vectors, one a position: the last hidden state, or the first tensor of numbers there is."""
-    found = next(_tensors(output), None)
+    found = next((one for one in tensors_of(output) if one.is_floating_point() and one.ndim), None)
     if found is None:
         raise ModelError(f"{type(output).__name__} holds no numbers to compare; ask a model that gives some.")
     flat = found.detach().float()
     flat = flat[0] if flat.ndim > 2 else flat
     return flat.flatten(0, -2) if flat.ndim > 2 else flat
-
-
-def _tensors(output: Any) -> Iterator[Tensor]:
-    if isinstance(output, Tensor):
-        if output.is_floating_point() and output.ndim:
-            yield output
-    elif isinstance(output, Mapping):
-        for part in output.values():
-            yield from _tensors(part)
-    elif isinstance(output, tuple | list):
-        for part in output:
-            yield from _tensors(part)
-    elif hasattr(output, "__dataclass_fields__"):
-        for name in output.__dataclass_fields__:
-            yield from _tensors(getattr(output, name))
