@@ -27,20 +27,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from chromium import FLAGS, PROGRAM
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from vitrail.trace import Axis, Layer, Provenance, Stream, Trace, finish, load_trace, named
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SCRIPTS = {
     "d3": ("5.7.0", "dist/d3.min.js"),
     "jquery": ("2.2.4", "dist/jquery.min.js"),
@@ -221,7 +212,7 @@ def main() -> None:
     beside: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as kept, sync_playwright() as playwright:
         folder = Path(kept)
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=PROGRAM, args=FLAGS)
         for tokens in asked.tokens:
             path = make(tokens, asked.layers, asked.heads).save(folder / f"{tokens}.safetensors")
             with served(path) as address:

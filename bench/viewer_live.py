@@ -15,11 +15,11 @@ import os
 import statistics
 import time
 
+from chromium import FLAGS, PROGRAM
 from playwright.sync_api import sync_playwright
 
 from vitrail.recipes.view import ViewRecipe, serve
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 TEXT = "we bought cakes and candles for the party in the park because everybody likes summer evenings there"
 PAINTED = """() => new Promise((resolve) => {
   const painted = () => requestAnimationFrame(() => requestAnimationFrame(resolve));
@@ -32,7 +32,7 @@ def measure(times: int, model: str | None) -> tuple[list[float], list[float]]:
     """Seconds from Enter to the painted picture, and those of the request in them."""
     whole, asked = [], []
     with serve(ViewRecipe((model,) if model else (), no_open=True)) as opened, sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        chromium = playwright.chromium.launch(executable_path=PROGRAM, args=FLAGS)
         page = chromium.new_page(viewport={"width": 1280, "height": 720})
         page.add_init_script("localStorage.setItem('vitrail-visited', '1')")
         page.goto(opened.url)
