@@ -44,7 +44,7 @@ def ours(words: list[str]) -> list[str] | None:
     """The words after ``vitrail``, if the command is ours."""
     if words[0] == "torchrun":
         words = words[words.index("--") + 1 :]  # without it torchrun would take --run for its own
-    return words[1:] if words[0] == "vitrail" else None
+    return words[1:] if words[0] in ("vitrail", ".venv/bin/vitrail") else None
 
 
 COMMANDS = [case for page in PAGES for case in commands_of(page)]
