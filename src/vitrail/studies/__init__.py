@@ -2,19 +2,29 @@
 
 A study trains or takes a network, measures it, and gives a table, a figure and words, each figure with its uncertainty;
 where an interval covers zero the words are "too small to tell". What was found is kept in ``results/NAME``.
+``vitrail study all`` runs them all and writes one page of them.
 """
 
 from collections.abc import Mapping
 
-STUDIES: Mapping[str, str] = {
-    "face-dimension": "how many numbers does an embedding need? (FaceNet, table 5)",
-    "face-data": "what do more training people, and more images of each, bring? (FaceNet, table 6)",
-    "face-jpeg": "how much JPEG compression does a network stand? (FaceNet, table 4)",
-    "face-pixels": "how few pixels are enough? (FaceNet, table 4)",
-    "harmonic": "can a new network's embeddings be compared with an old one's? (FaceNet, appendix)",
-    "induction": "does a second layer learn to look up what came next before? (Olsson et al. 2022)",
-    "head-roles": "what is each head of a trained BERT for? (Clark et al. 2019)",
-    "same-word": "is a word's state another where it means something else?",
-    "entropy-gap": "how far from uniform is attention before training?",
+CHAPTERS: Mapping[str, Mapping[str, str]] = {
+    "FaceNet": {
+        "harmonic": "can a new network's embeddings be compared with an old one's? (FaceNet, appendix)",
+        "face-dimension": "how many numbers does an embedding need? (FaceNet, table 5)",
+        "face-data": "what do more training people, and more images of each, bring? (FaceNet, table 6)",
+        "face-jpeg": "how much JPEG compression does a network stand? (FaceNet, table 4)",
+        "face-pixels": "how few pixels are enough? (FaceNet, table 4)",
+    },
+    "Masked autoencoders": {},
+    "Attention": {
+        "same-word": "is a word's state another where it means something else?",
+        "head-roles": "what is each head of a trained BERT for? (Clark et al. 2019)",
+        "entropy-gap": "how far from uniform is attention before training?",
+        "induction": "does a second layer learn to look up what came next before? (Olsson et al. 2022)",
+    },
+    "Summarization": {},
 }
+"""The exercise's parts, and in each the studies that answer its questions, in their order: a line a study, its name and
+its question. A new study adds its line here."""
+STUDIES: Mapping[str, str] = {name: question for of in CHAPTERS.values() for name, question in of.items()}
 """Every study by name, and its question."""
