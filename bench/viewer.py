@@ -20,6 +20,7 @@ import json
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -93,7 +94,7 @@ def make(tokens: int, layers: int, heads: int, width: int = 64) -> Trace:
 @contextmanager
 def served(path: Path) -> Iterator[str]:
     """``vitrail view`` on a trace; the address."""
-    command = ["vitrail", "view", str(path), "--no-open"]
+    command = [sys.executable, "-m", "vitrail", "view", str(path), "--no-open"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -172,11 +172,13 @@ def _base64(file: BinaryIO) -> Iterator[str]:
 
 def _modules(nonce: str, modules: Modules) -> Iterator[str]:
     """How modules are found by name: at the server, or as texts that stand here."""
+    scripts = {name: path for name, path in static_files().items() if path.suffix == ".js"}
     if modules == "served":
         yield f'<script type="importmap" nonce="{nonce}">{{"imports":{{"vitrail/":"/static/"}}}}</script>'
+        for name in scripts:  # else each is asked for only once what imports it has come
+            yield f'\n<link rel="modulepreload" href="/static/{name}" nonce="{nonce}">'
         return
-    files = {f"vitrail/{name}": path for name, path in static_files().items() if path.suffix == ".js"}
-    texts = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
+    texts = {f"vitrail/{name}": path.read_text(encoding="utf-8") for name, path in scripts.items()}
     yield f'<script type="application/json" id="vitrail-modules">{escaped(texts)}</script>'
 
 
