@@ -18,7 +18,7 @@ from vitrail.errors import ConfigError, DataError
 from vitrail.trace import Trace
 from vitrail.viewer.guard import Door, Guard, hostname
 from vitrail.viewer.library import Library, traces_in
-from vitrail.viewer.page import escaped, policy
+from vitrail.viewer.page import escaped, policy, static_files
 from vitrail.viewer.ranges import NoRangeError, parse_range
 from vitrail.viewer.server import application
 from vitrail.viewer.serving import open_port
@@ -42,7 +42,11 @@ def test_the_page_says_what_there_is_and_what_may_run(client: TestClient) -> Non
     }
     rules = answer.headers["content-security-policy"]
     nonce = re.findall(r"'nonce-([\w-]{20,})'", rules)[0]
-    assert answer.text.count(f'nonce="{nonce}"') == 2
+    running = re.findall(r"<script(?! type=\"application/json\")[^>]*>", answer.text)
+    assert len(running) == 2
+    assert all(f'nonce="{nonce}"' in tag for tag in running)
+    asked_at_once = set(re.findall(r'rel="modulepreload" href="/static/([\w/.-]+)"', answer.text))
+    assert asked_at_once == {name for name in static_files() if name.endswith(".js")}
     assert rules == policy(nonce)
     assert "unsafe" not in rules
     assert f"'nonce-{nonce}'" not in client.get("/").headers["content-security-policy"]
