@@ -5,12 +5,15 @@
     VitrailError
     ├── ConfigError            an option, a preset or a combination of them that can't be meant
     ├── DataError              a folder, a file, an image or a label that can't be used
+    │   └── MissingDataError   nothing is there by that name
     ├── ModelError             weights or a model of another kind, shape or name
+    │   └── MissingModelError  it would do, and isn't installed or downloaded
     ├── CheckpointError        a checkpoint that is damaged or belongs to another run
     ├── TrainingError          a run that can't go on
     │   ├── NonFiniteLossError the loss became NaN or infinite
     │   └── CollapseError      all embeddings became one
     ├── TraceError             a trace that is damaged or asked for what it doesn't hold
+    ├── StudyError             studies that failed while the others went on
     ├── GalleryError           a gallery of another model, damaged or busy, or a person who isn't in it
     └── OutputError            a result that can't be written (no room, no permission)
 
@@ -31,8 +34,16 @@ class DataError(VitrailError):
     """A folder, a file, an image or a label that can't be used."""
 
 
+class MissingDataError(DataError):
+    """Data that aren't where they were looked for."""
+
+
 class ModelError(VitrailError):
     """Weights or a model of another kind, shape or name than the one needed."""
+
+
+class MissingModelError(ModelError):
+    """A model that would do, and isn't installed or downloaded."""
 
 
 class CheckpointError(VitrailError):
@@ -53,6 +64,10 @@ class CollapseError(TrainingError):
 
 class TraceError(VitrailError):
     """A trace that is damaged, contradicts itself, or is asked for what it doesn't hold."""
+
+
+class StudyError(VitrailError):
+    """Some of several studies failed; the text names them, and where the others are."""
 
 
 class GalleryError(VitrailError):

@@ -16,7 +16,7 @@ import pytest
 from vitrail.cli import main
 from vitrail.errors import ConfigError, ModelError
 from vitrail.recipes import view as recipe
-from vitrail.recipes.view import ViewRecipe, runs_in, serve, sort
+from vitrail.recipes.view import INSTALLED, ViewRecipe, installed_model, runs_in, serve, sort
 from vitrail.viewer.example import examples
 
 
@@ -131,6 +131,7 @@ def test_words_are_sorted_by_what_they_name(tmp_path: Path) -> None:
     assert found.texts == ("a text", "b")
     assert sort(("bert-base-uncased", "word")).models == ("bert-base-uncased",)
     assert sort(("org/model", "word", "two")).texts == ("word", "two")
+    assert sort((INSTALLED, "a text")).models == (installed_model(),), "the package's, by its name"
 
 
 @pytest.mark.parametrize(

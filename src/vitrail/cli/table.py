@@ -63,7 +63,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "reconstruct", "RUN IMAGE...", "original | masked | reconstruction, as a picture", "vitrail.cli.reconstruct"
     ),
-    Command("study", "NAME", "rerun one question's experiment: table, figure, words", "vitrail.cli.study"),
+    Command("study", "NAME", "rerun one question's experiment, or all: tables, figures, a page", "vitrail.cli.study"),
     Command("homework mae", "", "the Masked Autoencoder exercise: checks, autograder.pt", "vitrail.cli.homework_mae"),
     Command(
         "homework summarization",

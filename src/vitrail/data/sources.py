@@ -16,7 +16,7 @@ from vitrail.data.embedded import EMBEDDED, Pictures
 from vitrail.data.examples import Example, Reading, Source
 from vitrail.data.folders import IMAGE_SUFFIXES, folder_sources, visible_files
 from vitrail.data.tables import hub_sources, parquet_file, parquet_sources
-from vitrail.errors import DataError
+from vitrail.errors import DataError, MissingDataError
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _RACY_SECONDS = 2.0
@@ -135,9 +135,9 @@ def from_hub(name: str) -> Any:
     """``datasets.DatasetDict`` of a Hub dataset, downloaded or from an earlier download."""
     close = difflib.get_close_matches(name, EMBEDDED, n=1, cutoff=0.6)
     if close or not _HUB_NAME.fullmatch(name):
-        raise DataError(_nothing_there(name, close))
+        raise MissingDataError(_nothing_there(name, close))
     if not os.environ.get("HF_HUB_OFFLINE") and not _hub_reachable():
-        raise DataError(
+        raise MissingDataError(
             f"{_nothing_there(name, [])[:-1]}, and the Hugging Face Hub can't be reached: check the connection, or "
             "set HF_HUB_OFFLINE=1 to use what an earlier download left."
         )
@@ -147,7 +147,7 @@ def from_hub(name: str) -> Any:
         return datasets.load_dataset(name)
     except Exception as error:  # the Hub's client has dozens of its own errors, and passes on those of others
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise DataError(f"{_nothing_there(name, [])[:-1]}, and the Hub has no usable one ({reason}).") from error
+        raise MissingDataError(f"{_nothing_there(name, [])[:-1]}, and the Hub has no usable one ({reason}).") from error
 
 
 @functools.cache

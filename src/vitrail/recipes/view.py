@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 EXAMPLE = ("I wanted to have a party", "I bought a cake for it.")
 """The course's pair of sentences."""
 INSTALLED = "all-MiniLM-L6-v2"
+"""What the package's model is called here."""
 MOST_RUNS = 50
 """Runs of a folder that are listed."""
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
@@ -79,7 +80,7 @@ def sort(things: tuple[str, ...]) -> Named:
         elif thing.endswith(SUFFIX):
             raise ConfigError(f"{thing} does not exist: name a trace that 'vitrail attend' wrote.")
         elif not models and not texts and HUB_NAME.fullmatch(thing):
-            models.append(thing)
+            models.append((thing == INSTALLED and installed_model()) or thing)
         else:
             texts.append(thing)
     if texts and not models:
@@ -173,8 +174,8 @@ def _desk(named: Named, recipe: ViewRecipe, library: Library, report: Report) ->
     """Live models: those that are named, and runs in the folders; the named ones are asked at once."""
     folders = [*named.folders, *(Path(name) for name in named.models if Path(name).is_dir())]
     sources = [*named.models, *(str(run) for folder in folders for run in runs_in(folder))]
-    installed = None if recipe.things else installed_model()
-    if installed is not None:
+    installed = installed_model()
+    if installed is not None and not recipe.things:
         sources.append(installed)
     if not sources:
         return None

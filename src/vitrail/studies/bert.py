@@ -1,6 +1,6 @@
 """The trained BERT that studies look into, what it makes of a text, and its untrained twins."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 from vitrail.capture import Wishes, attend, untrained_twin
 from vitrail.capture.huggingface import load
 from vitrail.capture.twins import Drawn
-from vitrail.errors import ModelError
+from vitrail.errors import MissingModelError
 from vitrail.studies.networks import short_name
 from vitrail.studies.terms import StudyRecipe
 from vitrail.trace import Trace
@@ -42,19 +42,24 @@ def open_bert(recipe: StudyRecipe) -> Bert:
     """The model that a recipe names, or the usual one.
 
     Raises:
-        ModelError: there is none.
+        MissingModelError: there is none.
     """
     source = recipe.model
     if source is None:
         spec = find_spec(PACKAGE)
         if spec is None or spec.origin is None:
-            raise ModelError(
+            raise MissingModelError(
                 f"{recipe.name} looks into the BERT of the package {PACKAGE.replace('_', '-')}, which isn't installed: "
                 "install it, or name another model with --model."
             )
         source = str(Path(spec.origin).parent / "model")
     model, tokenizer, _ = load(source)
     return Bert(model, tokenizer)
+
+
+def seen(*texts: str) -> Callable[[StudyRecipe], tuple[str, ...]]:
+    """For the viewer: the model, on these texts."""
+    return lambda recipe: (recipe.model or USUAL, *texts)
 
 
 def model_name(recipe: StudyRecipe) -> str:

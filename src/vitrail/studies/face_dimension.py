@@ -27,10 +27,15 @@ def run(recipe: StudyRecipe, report: Report) -> Finding:
         found = {far: vals(compared, far) for far in FARS}
         settings.append(Setting(str(dimension), dimension, found, {}))
     usual = next(setting for setting in settings if setting.x == USUAL)
+    gaps = {setting.name: setting.vals[MAIN].minus(usual.vals[MAIN]) for setting in settings if setting is not usual}
+    told = " and ".join(name for name, gap in gaps.items() if gap.told)
     words = [
-        f"{setting.name} numbers beside {USUAL}: {setting.vals[MAIN].minus(usual.vals[MAIN]).points()}"
-        for setting in settings
-        if setting is not usual
+        *(f"{name} numbers beside {USUAL}: {gap.points()}" for name, gap in gaps.items()),
+        f"this shows that embeddings of {told} numbers do otherwise than those of {USUAL}"
+        if told
+        else f"this shows no difference between {settings[0].name} and {settings[-1].name} numbers that can be told, "
+        "and the paper tells none either",
+        "it can't show how many numbers other identities, or a larger network, would need",
     ]
     return Finding(
         tables.heads("numbers in an embedding"),

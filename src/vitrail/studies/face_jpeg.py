@@ -29,12 +29,14 @@ def run(recipe: StudyRecipe, report: Report) -> Finding:
         Setting(f"{quality}", quality, measure(trained, images, partial(compressed, quality=quality), recipe), {})
         for quality in QUALITIES
     ]
-    words = [
-        f"quality {setting.name}: {setting.vals[MAIN].minus(whole.vals[MAIN]).points()} beside {whole.name}"
-        for setting in settings
-    ]
+    costs = {setting.name: setting.vals[MAIN].minus(whole.vals[MAIN]) for setting in settings}
+    words = [f"quality {name}: {cost.points()} beside {whole.name}" for name, cost in costs.items()]
     if twice:
         words.append("the images are stored as JPEG, so each row is of images that were compressed twice")
+    words += [
+        tables.what_costs(costs, "quality"),
+        "it can't show what such images are worth to a network that was trained on them: this one saw none",
+    ]
     name = short_name(data_of(recipe))
     return Finding(
         tables.heads("JPEG quality"),

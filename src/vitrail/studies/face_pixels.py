@@ -34,9 +34,11 @@ def run(recipe: StudyRecipe, report: Report) -> Finding:
         )
         for side in sides(full)
     ]
+    costs = {setting.name: setting.vals[MAIN].minus(whole.vals[MAIN]) for setting in settings}
     words = [
-        f"{setting.name} pixels beside {whole.name}: {setting.vals[MAIN].minus(whole.vals[MAIN]).points()}"
-        for setting in settings
+        *(f"{name} pixels beside {whole.name}: {cost.points()}" for name, cost in costs.items()),
+        tables.what_costs(costs, "a number of pixels of"),
+        "it can't show what a network trained on as few pixels would do: this one saw images of its own size alone",
     ]
     settings.append(whole)
     return Finding(

@@ -95,6 +95,13 @@ def _words(found: Mapping[str, Mapping[float, Vals]]) -> tuple[str, ...]:
     words.append(f"v1-v1 < v1-v2 < v2-v2 at FAR {rates}" if ordered else f"the order v1-v1 < v1-v2 < v2-v2: {UNTOLD}")
     chance = found["v1-v2, apart"][MAIN].interval()
     words.append(f"trained apart, v1-v2 has a VAL of {chance.cell()}% at FAR {MAIN:g}; chance is {MAIN:.1%}")
+    words += [
+        "this shows that a new network's embeddings can be compared with an old one's where it was trained to be "
+        "harmonic with it, and not where both were trained apart"
+        if ordered
+        else "this shows no order of old, mixed and new that can be told",
+        "it can't show how far this goes: a third network harmonic with the second, or one of another size",
+    ]
     return tuple(words)
 
 

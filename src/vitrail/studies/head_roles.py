@@ -13,7 +13,7 @@ import numpy as np
 
 from vitrail.capture.twins import Drawn
 from vitrail.recipes.events import Note, Report
-from vitrail.studies.bert import Bert, model_name, open_bert
+from vitrail.studies.bert import Bert, model_name, open_bert, seen
 from vitrail.studies.sentences import fingerprint, pairs_of_sentences
 from vitrail.studies.terms import Finding, Study, StudyRecipe
 from vitrail.trace import label_heads
@@ -173,4 +173,5 @@ STUDY = Study(
     model_name,
     ("model", "seeds"),
     "means over inputs with 95% intervals (bootstrap); uniform: what attending everywhere alike has",
+    view=seen("The house is on the hill.", "She lives in the house."),
 )

@@ -37,6 +37,8 @@ QUICK = 8
 """A quick study trains for a share of one in so many."""
 
 
+FACE_OPTIONS = ("data", "run", "epochs", "seeds", "device", "precision")
+"""Of a recipe that are for the training of face networks."""
 NOTE = "percent, ± standard error over test people and seeds; differences with 95% intervals"
 
 
@@ -44,8 +46,13 @@ def face_study(
     question: str, run: Callable[[StudyRecipe, Report], Finding], axes: Axes, paper: tuple[Curve, ...] = ()
 ) -> Study:
     """A study of face networks, whose findings are told apart by their data."""
-    reads = ("data", "run", "epochs", "seeds", "device", "precision")
-    return Study(question, run, axes, lambda recipe: short_name(data_of(recipe)), reads, NOTE, paper)
+    return Study(question, run, axes, lambda recipe: short_name(data_of(recipe)), FACE_OPTIONS, NOTE, paper, seen)
+
+
+def seen(recipe: StudyRecipe) -> tuple[str, ...] | None:
+    """For the viewer: the network that was measured, or the usual one among those that were trained."""
+    folder = recipe.run or _folder(recipe, "plain", recipe.seed)
+    return (str(folder),) if folder.exists() else None
 
 
 def data_of(recipe: StudyRecipe) -> str:
@@ -97,13 +104,17 @@ def network(recipe: StudyRecipe, seed: int, report: Report, name: str = "", **ch
     usual = options(recipe)
     changes = {name: value for name, value in changes.items() if value != getattr(usual, name)}
     named = name or "-".join(f"{option}-{value}" for option, value in changes.items()) or "plain"
-    folder = recipe.work / short_name(usual.data) / f"{named}-seed-{seed}{'-quick' * recipe.quick}"
+    folder = _folder(recipe, named, seed)
     wanted = replace(usual, **changes, seed=seed, run=folder)
     wanted = as_long(wanted, usual)
     report(Note(f"network {folder.name}"))
     if not faces.train(wanted, report).finished:
         raise Stopped
     return open_run(folder)
+
+
+def _folder(recipe: StudyRecipe, named: str, seed: int) -> Path:
+    return recipe.work / short_name(data_of(recipe)) / f"{named}-seed-{seed}{'-quick' * recipe.quick}"
 
 
 def given_or_plain(recipe: StudyRecipe, report: Report) -> "Run":

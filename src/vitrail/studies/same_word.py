@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from vitrail.recipes.events import Note, Report
-from vitrail.studies.bert import Bert, model_name, open_bert
+from vitrail.studies.bert import Bert, model_name, open_bert, seen
 from vitrail.studies.drawing import in_parts
 from vitrail.studies.same_word_figure import draw
 from vitrail.studies.terms import Finding, Study, StudyRecipe
@@ -183,4 +183,5 @@ STUDY = Study(
     model_name,
     ("model", "seeds"),
     "cosines of hidden states after each layer; by chance: the middle 95% over all ways to share out the sentences",
+    view=seen(*PAIR),
 )

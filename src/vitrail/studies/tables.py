@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vitrail.recipes.intervals import mean_interval
-from vitrail.studies.measuring import FARS, Vals
+from vitrail.studies.measuring import FARS, Interval, Vals
 from vitrail.studies.terms import Curve
 
 MAIN = FARS[-1]
@@ -55,6 +55,16 @@ def curve(label: str, settings: Sequence[Setting]) -> Curve:
         tuple(at.low for at in found),
         tuple(at.high for at in found),
     )
+
+
+def what_costs(costs: Mapping[str, Interval], what: str) -> str:
+    """What follows from differences to the images as they are: where something is lost, and where none can be told."""
+    lost = [name for name, cost in costs.items() if cost.told and cost.value < 0]
+    kept = [name for name in costs if name not in lost]
+    if not lost:
+        return f"this shows no loss that can be told, at {what} {', '.join(kept)}"
+    rest = f", and none that can be told at {', '.join(kept)}" if kept else ""
+    return f"this shows a loss at {what} {', '.join(lost)}{rest}"
 
 
 def facts(settings: Sequence[Setting]) -> list[dict[str, Any]]:

@@ -22,6 +22,8 @@ Name = Literal[
     "entropy-gap",
 ]
 """As the keys of ``vitrail.studies.STUDIES``."""
+Asked = Literal[Name, "all", "report"]
+"""One of them, or what is asked of all."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,14 @@ class StudyRecipe:
     same-word: is a word's state another where it means something else?
 
     entropy-gap: how far from uniform is attention before training?
+
+    all: every study, but for those whose results are there already; then the page.
+
+    report: only the page, of what is there.
     """
 
-    name: Name
-    """Which question."""
+    name: Asked
+    """Which question; "all" for every one, "report" for the page of what was found."""
     data: str | None = None
     """Identities, as for 'vitrail train faces' (default: those of --run, else glyphs)."""
     run: Path | None = None
@@ -67,7 +73,7 @@ class StudyRecipe:
     """A share of the training, the people, the texts: enough to see that it works."""
     results: Path | None = None
     """Folder to write NAME/results.json and NAME/figure.png in, beside what was found on other data or models
-    (default: results, with --quick runs/studies/quick)."""
+    (default: results, with --quick runs/studies/quick); report.html goes there, too."""
     work: Path = Path("runs/studies")
     """Folder of the trainings."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -150,6 +156,7 @@ class Study:
         reads: options of the recipe that mean something to it, beside those of every study.
         note: what the table's numbers are.
         paper: the paper's own curves.
+        view: words after ``vitrail view`` that show inside what the study is of; None where nothing is to be seen.
     """
 
     question: str
@@ -159,6 +166,7 @@ class Study:
     reads: tuple[str, ...]
     note: str
     paper: tuple[Curve, ...] = ()
+    view: Callable[[StudyRecipe], tuple[str, ...] | None] = lambda _: None
 
 
 class Stopped(Exception):
