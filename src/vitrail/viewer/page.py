@@ -176,7 +176,8 @@ def _modules(nonce: str, modules: Modules) -> Iterator[str]:
     if modules == "served":
         yield f'<script type="importmap" nonce="{nonce}">{{"imports":{{"vitrail/":"/static/"}}}}</script>'
         for name in scripts:  # else each is asked for only once what imports it has come
-            yield f'\n<link rel="modulepreload" href="/static/{name}" nonce="{nonce}">'
+            if not name.startswith("drawings/"):  # these come when they are asked for
+                yield f'\n<link rel="modulepreload" href="/static/{name}" nonce="{nonce}">'
         return
     texts = {f"vitrail/{name}": path.read_text(encoding="utf-8") for name, path in scripts.items()}
     yield f'<script type="application/json" id="vitrail-modules">{escaped(texts)}</script>'

@@ -5,13 +5,6 @@
 
 import { headColours, ramp as rampOf } from "vitrail/colour.js";
 import { el, fill } from "vitrail/dom.js";
-import { render as arithmetic } from "vitrail/drawings/arithmetic.js";
-import { render as atlas } from "vitrail/drawings/atlas.js";
-import { render as image } from "vitrail/drawings/image.js";
-import { render as lines } from "vitrail/drawings/lines.js";
-import { render as matrix } from "vitrail/drawings/matrix.js";
-import { render as model } from "vitrail/drawings/model.js";
-import { render as text } from "vitrail/drawings/text.js";
 import { themeOf } from "vitrail/habits.js";
 import { asTable } from "vitrail/layout.js";
 import { lookOf, QUANTITIES, quantities } from "vitrail/looks.js";
@@ -25,12 +18,40 @@ import { scoreLabel } from "vitrail/sentences.js";
 /** @typedef {import("vitrail/types.js").Drawn} Drawn */
 /** @typedef {import("vitrail/types.js").Ramp} Ramp */
 
-const SCENES = { lines, matrix, text, image, arithmetic };
-const OVERVIEWS = { model, atlas };
+/** Each comes when it is asked for: the first picture needn't wait for all seven. */
+const SCENES = {
+  lines: () => import("vitrail/drawings/lines.js"),
+  matrix: () => import("vitrail/drawings/matrix.js"),
+  text: () => import("vitrail/drawings/text.js"),
+  image: () => import("vitrail/drawings/image.js"),
+  arithmetic: () => import("vitrail/drawings/arithmetic.js"),
+};
+const OVERVIEWS = {
+  model: () => import("vitrail/drawings/model.js"),
+  atlas: () => import("vitrail/drawings/atlas.js"),
+};
 /** Milliseconds after which what is locked is taken as chosen, and the table behind the picture follows. */
 const SETTLED = 250;
 /** Milliseconds that it waits for a moment in which nothing else is to do. */
 const LATEST = 1000;
+
+/** @typedef {(place: HTMLElement, scene: import("vitrail/types.js").Scene, overview: import("vitrail/types.js").Overview) => Drawn} Drawer */
+
+/** @param {import("vitrail/types.js").Drawing} drawing @returns {Promise<Drawer>} */
+async function drawerOf(drawing) {
+  if (drawing === "model" || drawing === "atlas") {
+    const { render } = await OVERVIEWS[drawing]();
+    return (place, _, overview) => render(place, overview);
+  }
+  const { render } = await SCENES[drawing]();
+  return render;
+}
+
+/** @param {() => void} run */
+function whenIdle(run) {
+  if (window.requestIdleCallback) window.requestIdleCallback(run, { timeout: LATEST });
+  else setTimeout(run, SETTLED);
+}
 
 /**
  * @typedef {Object} Rooms
@@ -50,6 +71,7 @@ export function painter(store, { parts, map, bar, side, actions }, crew) {
   /** @type {Drawn | null} */
   let drawn = null;
   let settling = 0;
+  let fetched = false;
   store.subscribe((_, changed) => {
     if (!changed.has("query") && !changed.has("key")) return;
     clearTimeout(settling);
@@ -62,6 +84,7 @@ export function painter(store, { parts, map, bar, side, actions }, crew) {
    */
   async function paint(trace, other, stale) {
     const state = store.get();
+    const coming = drawerOf(state.drawing);
     const theme = themeOf(state);
     const ramp = rampOf(theme);
     const stream = trace.stream(state.stream);
@@ -72,6 +95,7 @@ export function painter(store, { parts, map, bar, side, actions }, crew) {
     const scene = await makeScene(store, trace, other, { crew, ramp, colours });
     const mapped = await mapOf(trace, stream, there, roles, ramp);
     const predictions = await trace.predictions(stream.name);
+    const drawer = await coming;
     if (stale()) return;
     crew.drop(); // what the last picture still waits for
     const keys = trace.axis(layer.keyAxis);
@@ -86,30 +110,37 @@ export function painter(store, { parts, map, bar, side, actions }, crew) {
     });
     map.update(mapped, ramp, { streams: trace.streams.map(({ name }) => name), scores: mapChoices(stream, there) });
     side.update({ scene, layer, keys, role: roles[state.layer][state.head], provenance: trace.provenance, predictions, actions: actions() });
-    draw(state.drawing, scene, { store, stream, ramp, roles });
+    draw(state.drawing, drawer, scene, { store, stream, ramp, roles });
   }
 
-  /** @param {import("vitrail/types.js").Drawing} drawing @param {import("vitrail/types.js").Scene} scene @param {import("vitrail/types.js").Overview} overview */
-  function draw(drawing, scene, overview) {
+  /** @param {import("vitrail/types.js").Drawing} drawing @param {Drawer} drawer @param {import("vitrail/types.js").Scene} scene @param {import("vitrail/types.js").Overview} overview */
+  function draw(drawing, drawer, scene, overview) {
     const focused = parts.stage.contains(document.activeElement);
     drawn?.cleanup();
     const place = el("div", { class: "drawing" });
     fill(parts.stage, place);
-    drawn = drawing === "model" || drawing === "atlas" ? OVERVIEWS[drawing](place, overview) : SCENES[drawing](place, scene);
+    drawn = drawer(place, scene, overview);
     parts.stage.setAttribute("aria-labelledby", `tab-${drawing}`);
     delete parts.stage.dataset.focused; // what the last drawing told this one
     // Who steps through layers with a drawing in focus goes on in the next one; some see to it themselves.
     if (focused && !place.contains(document.activeElement)) /** @type {HTMLElement | null} */ (place.querySelector("[tabindex]") ?? (place.tabIndex >= 0 ? place : null))?.focus({ preventScroll: true });
     describe(drawn);
+    fetchOthers();
     document.dispatchEvent(new CustomEvent("vitrail-drawn", { detail: { drawing } }));
+  }
+
+  /** The drawings that weren't asked for yet, so that the next one is there at once, also if the server is gone by then. */
+  function fetchOthers() {
+    if (fetched) return;
+    fetched = true;
+    whenIdle(() => [...Object.values(SCENES), ...Object.values(OVERVIEWS)].forEach((fetch) => void fetch()));
   }
 
   /** The table behind the picture, made when nothing else is to do. @param {Drawn | null} asked */
   function describe(asked) {
-    const later = window.requestIdleCallback ?? ((/** @type {() => void} */ run) => setTimeout(run, SETTLED));
-    later(() => {
+    whenIdle(() => {
       if (asked && asked === drawn) fill(parts.behind, asTable(asked.table()));
-    }, { timeout: LATEST });
+    });
   }
 
   /** @param {OpenTrace} trace @param {Stream} stream @param {Stream | null} there @param {import("vitrail/types.js").Named[][]} roles @param {Ramp} ramp */
