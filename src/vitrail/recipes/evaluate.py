@@ -143,10 +143,13 @@ def images_of(run: "Run", data: str | None, split: Literal["train", "test"], rep
     from vitrail.data import load_images
 
     height, width = run.image_size
+    size = run.options.get("image_size")
+    if data is not None or (size is None and run.options.get("init") is not None):  # which settled the size of images
+        size = height if height == width else None
     images = load_images(
         data or run.data,
         split,
-        image_size=run.options.get("image_size") if data is None else height if height == width else None,
+        image_size=size,
         channels=run.channels,
         corrupt=run.options.get("corrupt", "refuse"),
         report=lambda line: report(Note(line)),
