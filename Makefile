@@ -5,7 +5,7 @@
 #   make test-slow   the slow ones
 #   make check       formatting, lint, types, import layers, file sizes; types of the page where npm is installed
 #   make bench       every comparison in bench/
-#   make docs        writes docs/cli.md from the commands' own help
+#   make docs        writes docs/cli.md from the commands' own help, and the site (site/index.html)
 #   make clean       removes caches and builds; .venv and runs/ stay
 
 PYTHON ?= python3
@@ -70,7 +70,9 @@ bench: .venv/.dev
 
 docs: .venv/.dev
 	$(BIN)/python -m vitrail.cli.docs
+	$(BIN)/python -m mkdocs build --quiet --strict
+	@echo "open site/index.html"
 
 clean:
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests bench docs -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,8 +2,10 @@
 
 import importlib
 import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,29 +23,39 @@ sys.path.append(str(Path(__file__).parents[1] / "gallery"))
 from gallery_faces import portrait
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OUTSIDE = {"cd", "cp", "git", "pip", "python3", "source", ".venv/bin/pip"}
 """Words that begin a command which isn't ours."""
+LAUNCHERS = {"torchrun": "--", "accelerate": "--module"}
+"""What starts several processes, and after which word our command begins (else torchrun takes --run for its own)."""
+
+
+def commands_in(text: str, where: str, first: int) -> list[tuple[str, list[str]]]:
+    """Every command of a bash block: where it stands, and its words."""
+    import shlex
+
+    lines = text.replace("\\\n", "  ").splitlines()
+    found = ((f"{where}:{first + offset}", shlex.split(line, comments=True)) for offset, line in enumerate(lines))
+    return [(place, words) for place, words in found if words]
+
+
+def blocks_of(page: Path, *kinds: str) -> list[tuple[str, str, int]]:
+    """A page's blocks of code of these kinds: the kind, what is in it, and the number of its first line."""
+    text = page.read_text(encoding="utf-8")
+    found = re.finditer(rf"^```({'|'.join(kinds)})\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [(block[1], block[2], text[: block.start()].count("\n") + 2) for block in found]
 
 
 def commands_of(page: Path) -> list[tuple[str, list[str]]]:
-    """Every command of a page's bash blocks: where it stands, and its words."""
-    import shlex
-
-    text = page.read_text(encoding="utf-8")
-    found = []
-    for block in re.finditer(r"^```bash\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        first = text[: block.start()].count("\n") + 2
-        for offset, line in enumerate(block[1].replace("\\\n", "  ").splitlines()):
-            if words := shlex.split(line, comments=True):
-                found.append((f"{page.relative_to(ROOT)}:{first + offset}", words))
-    return found
+    """Every command of a page."""
+    where = str(page.relative_to(ROOT))
+    return [case for _, text, first in blocks_of(page, "bash") for case in commands_in(text, where, first)]
 
 
 def ours(words: list[str]) -> list[str] | None:
     """The words after ``vitrail``, if the command is ours."""
-    if words[0] == "torchrun":
-        words = words[words.index("--") + 1 :]  # without it torchrun would take --run for its own
+    if words[0] in LAUNCHERS:
+        words = words[words.index(LAUNCHERS[words[0]]) + 1 :]
     return words[1:] if words[0] in ("vitrail", ".venv/bin/vitrail") else None
 
 
@@ -79,7 +91,7 @@ def test_there_are_commands_in_the_readme() -> None:
     assert len(commands_of(ROOT / "README.md")) >= 8
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
@@ -87,7 +99,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_pages_are_no_wider_than_a_screen(page: Path) -> None:
     if page.name == "cli.md":
         return
@@ -150,35 +162,84 @@ def write_texts(folder: Path) -> None:
         (folder / name).write_text("A river, said 3 times.")
 
 
-@pytest.mark.timeout(600)  # a minute at rest
-@pytest.mark.parametrize(
-    "page", ["README.md", "docs/tour.md", "docs/vision.md", "docs/faces.md", "docs/text.md", "docs/attention.md"]
-)
-def test_a_page_runs_from_top_to_bottom(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its commands in order, only smaller, and then its Python."""
+RUN = [
+    "README.md",
+    *(f"docs/{name}.md" for name in ("index", "tour", "vision", "faces", "text", "attention", "viewer")),
+]
+ROOMS = [path for room in ("howto", "papers") for path in sorted((ROOT / "docs" / room).glob("*.md"))]
+RUN += [str(path.relative_to(ROOT)) for path in ROOMS if blocks_of(path, "bash", "python")]
+PYTHON_ONLY = ["docs/homework.md"]
+"""Pages whose commands ask for files that only a course hands out."""
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the pages' commands read: photographs, people, texts."""
+    folder = tmp_path_factory.mktemp("material")
+    take_photos(folder / "path" / "to" / "photos")
+    take_portraits(folder / "path" / "to")
+    write_texts(folder)
+    return folder
+
+
+@pytest.fixture
+def around(material: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the pages' commands find in the folder that they run in."""
     monkeypatch.chdir(tmp_path)
-    take_photos(tmp_path / "path" / "to" / "photos")
-    take_portraits(tmp_path / "path" / "to")
-    write_texts(tmp_path)
+    shutil.copytree(material, tmp_path, dirs_exist_ok=True)
     shutil.copytree(ROOT / "docs" / "images", tmp_path / "docs" / "images")
     # A twelfth of the characters, which no other test may find in its cache.
     monkeypatch.setenv("VITRAIL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(glyphs, "identities", lambda part, all_of=glyphs.identities: all_of(part)[:12])
     monkeypatch.setattr(documents, "docstrings", lambda all_of=docstrings.docstrings: all_of()[:200])
     monkeypatch.setattr("vitrail.cli.view.wait", lambda: None)  # nobody is there to look, or to press Ctrl-C
-    monkeypatch.setattr("vitrail.cli.view.open_browser", lambda url: False)
-    if "runs/demo/summarizer" in (ROOT / page).read_text(encoding="utf-8"):
+    for room in ("cli.view", "viewer.notebook"):
+        monkeypatch.setattr(f"vitrail.{room}.open_browser", lambda url: False)
+
+
+@pytest.mark.timeout(600)  # a minute at rest
+@pytest.mark.parametrize("page", [*RUN, *PYTHON_ONLY])
+@pytest.mark.usefixtures("around")
+def test_a_page_runs_from_top_to_bottom(page: str) -> None:
+    """Its commands, only smaller, and its Python, as one who reads it would type them."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    if "runs/demo/summarizer" in text:
         assert main(quickly(["train", "summarizer", "--run", "runs/demo/summarizer"])) == 0
-    if "runs/demo/faces" in (ROOT / page).read_text(encoding="utf-8"):
+    if "runs/demo/faces" in text:
         assert main(quickly(["train", "faces", "--run", "runs/demo/faces", "--per-person", "8"])) == 0
-    for place, words in commands_of(ROOT / page):
+    names: dict[str, object] = {"__name__": "page"}
+    for kind, block, first in blocks_of(ROOT / page, "bash", "python"):
+        if kind == "python":
+            program = block.replace("epochs=20", 'epochs=1, run="runs/python"')
+            exec(compile("\n" * (first - 1) + program, page, "exec"), names)
+        elif page not in PYTHON_ONLY:
+            run(commands_in(block, page, first))
+
+
+def run(commands: list[tuple[str, list[str]]]) -> None:
+    """Give these commands, but for those that aren't ours, take minutes, or start several processes."""
+    for place, words in commands:
         typed = ours(words)
-        if typed is None or typed[0] in ("demo", "--help") or words[0] == "torchrun":
+        if typed is not None and typed[0] not in ("demo", "--help") and words[0] not in LAUNCHERS:
+            assert main(quickly(typed)) == 0, place
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("around")
+def test_two_processes_run_what_the_page_says() -> None:
+    """What `torchrun` starts on one machine, smaller; several machines and GPUs there are none to try."""
+    started = [words for _, words in commands_of(ROOT / "docs" / "howto" / "gpus.md") if "--nproc-per-node" in words]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--"]
+    kinds = set()
+    for words in started:
+        typed = ours(words)
+        if typed is None or "--nnodes" in words or "docstrings" in words:
             continue
-        assert main(quickly(typed)) == 0, place
-    for block in re.finditer(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL):
-        program = block[1].replace("epochs=20", 'epochs=1, run="runs/python"')
-        exec(compile(program, page, "exec"), {})
+        kinds.add(typed[1])
+        command = [*launch, "vitrail", *quickly(typed), "--run", f"runs/{len(kinds)}"]
+        done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert kinds >= {"mae", "faces", "summarizer"}
 
 
 @pytest.mark.parametrize("name", ["digits", "fast", "course"])
