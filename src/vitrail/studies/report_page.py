@@ -19,6 +19,10 @@ from vitrail.studies.report_parts import PAPERS, Chapter, Part, Words, lasted, p
 STYLE = Path(__file__).with_name("report.css")
 TITLE = "Four exercises, answered by experiment"
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+WIDE = 900
+"""Pixels of a figure that is shown wider than the text, where there is room."""
+SHORT = 14
+"""Rows of a table that isn't parted on paper."""
 NUMBER = re.compile(r"[-+±–]?[\d.,]+.*|[-–]?")
 """A cell that stands to the right of its column."""
 
@@ -220,9 +224,9 @@ def _figure(part: Part, png: bytes) -> str:
         f'<img src="data:image/png;base64,{base64.b64encode(png).decode()}" width="{width}" height="{height}" '
         f'alt="{escape(alternative)}">'
     )
-    return (
-        f"<figure>{picture}\n<figcaption><b>Figure {part.number}.</b> On {escape(names + paper)}.</figcaption></figure>"
-    )
+    kind = ' class="wide"' if width > WIDE else ""
+    caption = f"<figcaption><b>Figure {part.number}.</b> On {escape(names + paper)}.</figcaption>"
+    return f"<figure{kind}>{picture}\n{caption}</figure>"
 
 
 def _table(label: str, note: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -234,8 +238,9 @@ def _table(label: str, note: str, heads: Sequence[str], rows: Sequence[Sequence[
         rest = "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds[1:], cells, strict=True))
         lines.append(f'<tr><th scope="row">{escape(first)}</th>{rest}</tr>')
     caption = f"<b>{escape(label)}.</b> {escape(note[:1].upper() + note[1:])}{'.' if note else ''}"
+    kind = ' class="short"' if len(rows) <= SHORT else ""
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}"><table>\n'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}"><table{kind}>\n'
         f"<caption>{caption}</caption>\n<thead><tr>{top}</tr></thead>\n<tbody>\n"
         + "\n".join(lines)
         + "\n</tbody>\n</table></div>"

@@ -12,6 +12,7 @@ from vitrail.studies.running import FIGURE, RESULTS, read_results
 
 SHOWS, LIMITS = ("this shows",), ("it can't", "this can't")
 """How a study's words begin that say what it shows, and what it can't."""
+THAT = re.compile("^This shows that ")
 PLAIN = re.compile(r"[a-z][a-z'-]*[,;:]?")
 """A first word that takes a capital; a name as v1 or a word in quotes doesn't."""
 PAPERS: Mapping[str, str] = {
@@ -60,7 +61,8 @@ class Part:
         if not self.found:
             return ""
         words = Words.of(next(iter(self.found.values()))["words"])
-        return " ".join(words.shown) or (words.others[0] if words.others else "")
+        shown = [sentence(THAT.sub("", word)) for word in words.shown]
+        return " ".join(shown) or (words.others[0] if words.others else "")
 
     @property
     def seconds(self) -> float | None:
