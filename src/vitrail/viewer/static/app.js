@@ -16,6 +16,7 @@ import { live } from "vitrail/live.js";
 import { headMap } from "vitrail/map.js";
 import { scoreOf } from "vitrail/mapping.js";
 import { painter } from "vitrail/painter.js";
+import { readiness } from "vitrail/readiness.js";
 import { fitting } from "vitrail/scene.js";
 import { fileSource } from "vitrail/source.js";
 import { createStore, restored } from "vitrail/store.js";
@@ -46,6 +47,7 @@ export function boot(config) {
   let turn = 0;
 
   const parts = layout();
+  const stage = readiness(parts.stage);
   const top = header(parts.header, {
     store,
     listed: () => [...offered].map(([id, { name }]) => ({ id, name })),
@@ -76,10 +78,19 @@ export function boot(config) {
     return `${drawing} ${stream} ${layer}.${head}`;
   }
 
-  /** @param {(drawn: import("vitrail/types.js").Drawn) => unknown} save */
-  function saving(save) {
-    const drawn = paint.drawn();
-    if (drawn) void Promise.resolve(save(drawn)).catch(say);
+  /**
+   * What is asked for while something else is still drawn is what will be seen then: no click is lost.
+   * @param {(drawn: import("vitrail/types.js").Drawn) => unknown} save
+   */
+  async function saving(save) {
+    try {
+      await stage.wait();
+      const drawn = paint.drawn();
+      if (!drawn) throw new Error("Nothing is drawn that could be saved: open a trace first.");
+      await save(drawn);
+    } catch (error) {
+      say(error);
+    }
   }
 
   /** One sentence over the drawing; the next drawing takes it away. @param {unknown} error */
@@ -126,22 +137,27 @@ export function boot(config) {
   let frame = 0;
   /** Draw everything anew in the next frame. */
   function soon() {
-    parts.stage.setAttribute("aria-busy", "true");
+    stage.busy();
     cancelAnimationFrame(frame);
-    frame = requestAnimationFrame(() => void show());
+    frame = requestAnimationFrame(() => {
+      frame = 0;
+      void show();
+    });
   }
 
   /** Draw everything anew; a later call overtakes one that still waits for numbers. */
   async function show() {
     turn += 1;
     const mine = turn;
-    const stale = () => mine !== turn;
+    // What waits for its frame will be drawn anew: until then nothing is said to be ready.
+    const stale = () => mine !== turn || frame !== 0;
     try {
       const state = store.get();
       const [one, two] = await Promise.all([open(state.trace), open(state.other)]);
       if (stale()) return;
       if (!one) {
         nothing();
+        stage.ready();
         return;
       }
       const [trace, other] = state.swapped && two ? [two, one] : [one, two];
@@ -162,7 +178,7 @@ export function boot(config) {
       say(error);
       top.update(null, null);
     }
-    parts.stage.setAttribute("aria-busy", "false");
+    stage.ready();
   }
 
   function nothing() {

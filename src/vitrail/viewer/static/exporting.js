@@ -63,7 +63,7 @@ export function fileName(name, ending) {
  * @param {string} paper
  */
 export function exportSvg(drawn, name, paper) {
-  save(new Blob([svgOf(drawn, paper)], { type: "image/svg+xml" }), fileName(name, "svg"));
+  return save(new Blob([svgOf(drawn, paper)], { type: "image/svg+xml" }), fileName(name, "svg"));
 }
 
 /**
@@ -73,7 +73,7 @@ export function exportSvg(drawn, name, paper) {
  * @param {number} [scale] pixels of the file for one on the screen
  */
 export async function exportPng(drawn, name, paper, scale = 2) {
-  save(await pngOf(drawn, paper, scale), fileName(name, "png"));
+  await save(await pngOf(drawn, paper, scale), fileName(name, "png"));
 }
 
 /**
@@ -105,20 +105,33 @@ export function pngOf(drawn, paper, scale) {
  */
 export function exportCsv(table, name) {
   // Excel takes a file without this mark for Latin-1.
-  save(new Blob(["\ufeff", csvOf(table)], { type: "text/csv;charset=utf-8" }), fileName(name, "csv"));
+  return save(new Blob(["\ufeff", csvOf(table)], { type: "text/csv;charset=utf-8" }), fileName(name, "csv"));
 }
 
 const nothing = () => {};
 /** @type {import("vitrail/types.js").Pen} */
 const NOTHING = { line: nothing, curve: nothing, rect: nothing, disc: nothing, frame: nothing, text: nothing, image: nothing };
 
-/** @param {Blob} blob @param {string} name */
+/** Chromium drops, without a word, what is more than ten files in a second: one at a time, and this many milliseconds apart. */
+const APART = 125;
+/** Until the file before may have been taken. */
+let before = Promise.resolve();
+
+/**
+ * Hand a file to the browser, after those that were handed over before.
+ * @param {Blob} blob
+ * @param {string} name
+ */
 function save(blob, name) {
-  const url = URL.createObjectURL(blob);
-  const link = el("a", { href: url, download: name });
-  document.body.append(link);
-  link.click();
-  link.remove();
-  // At once would be too early: the browser reads the link after this task.
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  const handed = before.then(() => {
+    const url = URL.createObjectURL(blob);
+    const link = el("a", { href: url, download: name });
+    document.body.append(link);
+    link.click();
+    link.remove();
+    // At once would be too early: the browser reads the link after this task.
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  });
+  before = handed.then(() => new Promise((go) => setTimeout(go, APART)));
+  return handed;
 }
