@@ -1,4 +1,4 @@
-"""What is asked for while numbers still come is what will be seen then, and no file is dropped."""
+"""What is asked for while numbers still come is what will be seen then; long inputs are counted as far as they show."""
 
 import csv
 import io
@@ -152,3 +152,36 @@ def test_files_that_are_asked_for_all_at_once_all_come(browse: Browse, address: 
     while len(files) < 13:
         page.wait_for_timeout(20)
     assert set(files) == {"lines-encoder-2.0.csv"}
+
+
+HEARD = """() => { window.asked = []; const post = Worker.prototype.postMessage;
+Worker.prototype.postMessage = function (message, ...more) {
+  if (message.asked?.name === "strongest") window.asked.push(message.asked.rows);
+  return post.call(this, message, ...more); }; }"""
+
+
+@pytest.mark.parametrize(("sentences", "rows"), [("all", [0, TOKENS]), ("bb", [SECOND, TOKENS]), ("ab", [0, SECOND])])
+def test_the_strongest_keys_are_sought_for_rows_that_are_shown(
+    browse: Browse, address: str, trace: Trace, sentences: str, rows: list[int]
+) -> None:
+    page = browse(f"{address}/#layer=1&head=2&heads=2&sentences={sentences}")
+    drawn(page)
+    page.add_init_script(f"({HEARD})()")
+    page.reload()
+    drawn(page)
+    page.wait_for_function("window.asked.length")
+    assert page.evaluate("window.asked") == [rows]
+    found: list[list[str]] = []
+    while [int(row[0]) for row in found] != list(range(*rows)):  # until the worker has counted all
+        with page.expect_download() as download:
+            page.get_by_role("button", name="CSV", exact=True).click()
+        found = saved(download.value)
+    weights = trace.weights(1, 2)[slice(*rows)]
+    seen = np.zeros(TOKENS, bool)
+    seen[{"all": slice(None), "bb": slice(SECOND, None), "ab": slice(SECOND, None)}[sentences]] = True
+    for row, expected in zip(found, weights, strict=True):
+        strongest = np.argsort(-expected)[:3]
+        shown = [at for at in strongest if seen[at]]
+        if shown and row[2] != "–":
+            assert row[2] == f"·t{shown[0]}"
+            assert float(row[3]) == pytest.approx(expected[shown[0]], abs=1e-6)

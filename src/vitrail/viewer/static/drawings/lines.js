@@ -150,13 +150,16 @@ export function render(element, scene) {
     seen.told = toldLong(scene, total < looks.length * seen.queries.places.length);
   }
 
-  /** What the worker finds of all queries, head by head. */
+  /** What the worker finds of all queries that are shown, head by head. */
   async function complete() {
+    const { places } = sideOf(scene.shownQueries, 0);
+    const [first, last] = [places[0], places[places.length - 1]];
     for (const [at, look] of looks.entries()) {
-      const { start, keys, values, rest } = await look.strongest(SHARE, MOST);
+      const { start, keys, values, rest } = await look.strongest(SHARE, MOST, [first, last + 1]);
       if (gone) return;
-      for (const query of /** @type {Picture} */ (picture).queries.places) {
-        known[at].set(query, { keys: keys.subarray(start[query], start[query + 1]), values: values.subarray(start[query], start[query + 1]), rest: rest[query] });
+      for (const query of places) {
+        const [row, from, to] = [query - first, start[query - first], start[query - first + 1]];
+        known[at].set(query, { keys: keys.subarray(from, to), values: values.subarray(from, to), rest: rest[row] });
       }
       collected = -1;
       if (picture) collect(picture);
@@ -259,7 +262,7 @@ export function render(element, scene) {
     if (changed.has("hover") || changed.has("query") || changed.has("key")) refocus();
   });
   const deaf = listen(stage, { store, pick, move, press });
-  if (!whole) void complete();
+  if (!whole && count(scene.shownQueries)) void complete();
   refocus();
 
   return {
