@@ -10,8 +10,7 @@ from walker import DRAWINGS, Walk, Walker, close, number, numbers, python
 import vitrail as vt
 from vitrail.trace import Trace, label_heads, word_weights
 
-# A download that is asked for sometimes never comes while other tests run beside: slow until it is known why.
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 STREAMS = [
     ("bert", "encoder"),
