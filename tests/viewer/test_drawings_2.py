@@ -12,7 +12,18 @@ import numpy as np
 import pytest
 from viewer_support import HOSTILE, Browse, made, served
 
-from vitrail.trace import Axis, Layer, Mask, Provenance, Stream, Trace, finish_layer, label_heads, named
+from vitrail.trace import (
+    Axis,
+    Layer,
+    Mask,
+    Provenance,
+    Stream,
+    Trace,
+    finish_layer,
+    head_scores,
+    label_heads,
+    named,
+)
 from vitrail.trace.flow import rollout
 from vitrail.viewer.library import Library
 
@@ -22,6 +33,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 SVG = "{http://www.w3.org/2000/svg}"
+SIDES = {"written": 17, "read": 29}
+"""Positions of either side of cross-attention."""
 
 
 def seeing() -> Trace:
@@ -63,12 +76,33 @@ def causal() -> Trace:
     return Trace(named([axis]), (Stream("decoder", "tokens", "tokens", (done,)),), Provenance("model"), {})
 
 
+def crossing() -> Trace:
+    """Cross-attention with a head that walks along what it reads, and one that doesn't."""
+    random = np.random.default_rng(5)
+    axes = [Axis(name, "tokens", n, texts=tuple(f" {name}{at}" for at in range(n))) for name, n in SIDES.items()]
+    sides = []
+    for axis in axes:
+        turn = np.linspace(0, np.pi / 2, axis.length)
+        walking = 20 * np.c_[np.cos(turn), np.sin(turn)]
+        sides.append(np.stack([walking, random.normal(size=(axis.length, 2))]).astype(np.float32))
+    scores = np.einsum("hqd,hkd->hqk", *(side.astype(np.float64) for side in sides))
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    weights /= weights.sum(-1, keepdims=True)
+    layer = finish_layer(Layer("cross", *sides), *axes, weights.astype(np.float32))
+    return Trace(named(axes), (Stream("cross", *SIDES, (layer,)),), Provenance("model"))
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server of all traces."""
     folder = tmp_path_factory.mktemp("traces")
     library = Library()
-    for name, trace in {"hostile": made(HOSTILE, name=HOSTILE[1]), "seeing": seeing(), "causal": causal()}.items():
+    for name, trace in {
+        "hostile": made(HOSTILE, name=HOSTILE[1]),
+        "seeing": seeing(),
+        "causal": causal(),
+        "crossing": crossing(),
+    }.items():
         library.add(trace.save(folder / f"{name}.safetensors"), name)
     with served(library) as found:
         yield found
@@ -252,3 +286,25 @@ def test_the_atlas_names_heads_as_python_does(browse: Browse, address: str) -> N
     page.keyboard.press("Enter")
     # Where a head looks at the token before is best seen along the diagonal.
     page.wait_for_selector(".matrix-stage")
+
+
+def test_heads_of_cross_attention_that_walk_along_are_found(browse: Browse, address: str) -> None:
+    expected, scores = label_heads(crossing()), head_scores(crossing())["aligned"].tolist()
+    assert expected.role[0] == "aligned"
+    assert scores[0] > 0.9 > 0.5 > scores[1]
+    page = opened(browse, address, "drawing=matrix")
+    page.get_by_role("combobox", name="Trace").select_option(label="crossing")
+    page.get_by_role("tab", name="Atlas").click()
+    table = page.locator(".atlas-table")
+    table.get_by_role("button", name="aligned").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    head, *rows = csv.reader(io.StringIO(Path(download.value.path()).read_text("utf-8-sig")))
+    (place,) = (at for at, name in enumerate(head) if name.startswith("aligned"))
+    assert [row[2] for row in rows] == expected.role.tolist()
+    assert [row[4] for row in rows] == expected.evidence.tolist()
+    assert [float(row[place]) for row in rows] == pytest.approx(scores, abs=1e-4)
+    page.get_by_label("the map is coloured by").select_option("aligned")
+    told = page.locator("nav .told", has_text="aligned: ")
+    told.wait_for()
+    assert float((told.text_content() or "").split()[-1]) == pytest.approx(scores[0], abs=1e-4)

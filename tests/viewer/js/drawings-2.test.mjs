@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
+import { withAlignment } from "vitrail/alignment.js";
 import { ramp } from "vitrail/colour.js";
 import { dotAt, plotOf } from "vitrail/drawings/atlas-plot.js";
 import { rowsSeen, ROW } from "vitrail/drawings/atlas-table.js";
@@ -16,7 +17,7 @@ import { bars, inCell, over, wrapped } from "vitrail/drawings/matrix-paint.js";
 import { next, pool, valuesOf } from "vitrail/drawings/matrix-values.js";
 import { corner, neighbour, plan, thumbnailAt } from "vitrail/drawings/model-layout.js";
 import { csvOf, fileName, svgOf } from "vitrail/exporting.js";
-import { digestOf, roleColour, roleOf, rolesOf } from "vitrail/roles.js";
+import { roleColour, roleOf, rolesOf } from "vitrail/roles.js";
 
 const golden = JSON.parse(readFileSync(`${process.env.VITRAIL_GOLDEN}/roles.json`, "utf8"));
 const numbers = (list) => Float32Array.from(list, (value) => value ?? Number.NaN);
@@ -36,7 +37,7 @@ const axes = new Map([["source", { grid: null }], ["target", { grid: null }]]);
 test("roles are those of Python, with the same words", () => {
   const met = new Set();
   for (const layer of layers) {
-    const [named] = rolesOf({ name: "", layers: [layer] }, axes, "light");
+    const [named] = rolesOf({ name: "", layers: [{ ...layer, digest: withAlignment(layer, axes) }] }, "light");
     for (const [head, expected] of layer.roles.entries()) {
       met.add(expected.role);
       assert.equal(named[head].role, expected.role);
@@ -53,7 +54,7 @@ test("roles are those of Python, with the same words", () => {
 
 test("cross-attention has one more score, as Python has it", () => {
   for (const layer of layers) {
-    const digest = digestOf(layer, axes);
+    const digest = withAlignment(layer, axes);
     assert.equal(digest.names.includes("aligned"), layer.aligned !== null);
     if (layer.aligned === null) continue;
     const found = digest.scores[digest.names.indexOf("aligned")];
@@ -61,12 +62,12 @@ test("cross-attention has one more score, as Python has it", () => {
       assert.ok(expected === null ? Number.isNaN(found[head]) : Math.abs(found[head] - expected) < 1e-6);
     }
   }
-  assert.equal(digestOf(layers[4], new Map([["source", { grid: [2, 2] }]])).names.includes("aligned"), false);
+  assert.equal(withAlignment(layers[4], new Map([["source", { grid: [2, 2] }]])).names.includes("aligned"), false);
 });
 
 test("a head without a digest is unclear", () => {
   assert.equal(roleOf(null, 0).role, "unclear");
-  assert.equal(rolesOf({ name: "", layers: [{ ...layers[0], digest: null, heads: 2 }] }, axes, "dark")[0].length, 2);
+  assert.equal(rolesOf({ name: "", layers: [{ ...layers[0], digest: null, heads: 2 }] }, "dark")[0].length, 2);
 });
 
 // Machado et al. 2009, severity 1: linear sRGB as seen without one kind of cone.

@@ -90,7 +90,7 @@ export function painter(store, { parts, map, bar, side, actions }, crew) {
     const stream = trace.stream(state.stream);
     const layer = stream.layers[state.layer];
     const there = other?.streams.find(({ name, layers }) => name === stream.name && layers.length === stream.layers.length) ?? null;
-    const roles = rolesOf(stream, trace.axes, theme);
+    const roles = rolesOf(stream, theme);
     const colours = headColours(layer.heads, theme);
     const scene = await makeScene(store, trace, other, { crew, ramp, colours });
     const mapped = await mapOf(trace, stream, there, roles, ramp);

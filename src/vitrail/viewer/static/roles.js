@@ -7,9 +7,7 @@
 
 import { css, oklch } from "vitrail/colour.js";
 
-/** @typedef {import("vitrail/types.js").Axis} Axis */
 /** @typedef {import("vitrail/types.js").Digest} Digest */
-/** @typedef {import("vitrail/types.js").Layer} Layer */
 /** @typedef {import("vitrail/types.js").Named} Named */
 /** @typedef {import("vitrail/types.js").Stream} Stream */
 
@@ -79,39 +77,16 @@ export function roleColour(role, theme) {
 /**
  * The role of every head of a stream, with its colour: [layer][head].
  * @param {Stream} stream
- * @param {Map<string, Axis>} axes
  * @param {"light" | "dark"} theme
  * @returns {Named[][]}
  */
-export function rolesOf(stream, axes, theme) {
-  return stream.layers.map((layer) => {
-    const digest = digestOf(layer, axes);
-    return Array.from({ length: layer.heads }, (_, head) => {
+export function rolesOf(stream, theme) {
+  return stream.layers.map(({ digest, heads }) =>
+    Array.from({ length: heads }, (_, head) => {
       const found = roleOf(digest, head);
       return { ...found, colour: roleColour(found.role, theme) };
-    });
-  });
-}
-
-/**
- * A layer's digest; of cross-attention over a text with one more score, "aligned", which its thumbnails tell.
- * @param {Layer} layer
- * @param {Map<string, Axis>} axes
- * @returns {Digest | null}
- */
-export function digestOf(layer, axes) {
-  const digest = layer.digest;
-  const across = layer.queryAxis !== layer.keyAxis && !axes.get(layer.keyAxis)?.grid;
-  if (!digest || !across || digest.names.includes("aligned")) return digest;
-  const { rows, columns } = digest.thumbnails;
-  const enough = Math.min(rows, columns) >= LEAST;
-  return {
-    ...digest,
-    names: [...digest.names, "aligned"],
-    scores: [...digest.scores, aligned(digest, layer.heads)],
-    uniform: [...digest.uniform, enough ? (2 * Math.floor(BAND * columns) + 1) / columns : null],
-    counts: [...digest.counts, enough ? layer.queries : 0],
-  };
+    }),
+  );
 }
 
 /**
@@ -178,49 +153,6 @@ function local({ value, uniform }) {
   if (!(uniform > 0) || value > (1 - SHARE) * uniform) return null;
   const evidence = `${fixed(value, 1)} px away on average, uniform attention ${fixed(uniform, 1)} px`;
   return { role: "local", score: 1 - value / uniform, uniform: 0, nearest: "", evidence };
-}
-
-/** How far from the line counts as on it, as a share of the keys. */
-const BAND = 0.1;
-/** A line that passes fewer keys than this share of them stands still. */
-const RISE = 0.25;
-/** Through fewer queries, or over fewer keys, there is a line whatever a head does. */
-const LEAST = 8;
-
-/**
- * The share of attention within a tenth of the keys of a rising line (vitrail/trace/alignment.py).
- * @param {Digest} digest
- * @param {number} heads
- */
-function aligned({ thumbnails: { rows, columns, data } }, heads) {
-  const found = new Float32Array(heads);
-  if (Math.min(rows, columns) < LEAST) return found.fill(Number.NaN);
-  for (let head = 0; head < heads; head += 1) {
-    const mass = Float64Array.from(data.subarray(head * rows * columns, (head + 1) * rows * columns), (value) => (value / 255) ** 2);
-    const peaks = Array.from({ length: rows }, (_, row) => {
-      const line = mass.subarray(row * columns, (row + 1) * columns);
-      return line.indexOf(Math.max(...line));
-    });
-    const slopes = [];
-    for (let one = 0; one < rows; one += 1) for (let two = one + 1; two < rows; two += 1) slopes.push((peaks[two] - peaks[one]) / (two - one));
-    const slope = median(slopes);
-    if (slope * (rows - 1) < RISE * columns) continue;
-    const begin = median(peaks.map((peak, row) => peak - slope * row));
-    let [near, all] = [0, 0];
-    for (let at = 0; at < mass.length; at += 1) {
-      all += mass[at];
-      if (Math.abs((at % columns) - (slope * Math.floor(at / columns) + begin)) <= BAND * columns) near += mass[at];
-    }
-    found[head] = near / all;
-  }
-  return found;
-}
-
-/** @param {number[]} values */
-function median(values) {
-  const sorted = Float64Array.from(values).sort();
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 /** @param {number} share */

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { withAlignment } from "vitrail/alignment.js";
 import { SIZES, TraceError, numbers, openContainer, parseObject, quoted } from "vitrail/container.js";
 import { Fields } from "vitrail/fields.js";
 import { headBytes, loadHead, loadLink } from "vitrail/heads.js";
@@ -122,7 +123,10 @@ async function open(source) {
     ...streamParts.map(({ layers }) => Promise.all(layers.map(loadLayer))),
   ]);
   const axes = new Map(axisList.map((axis) => [axis.name, axis]));
-  const streams = streamParts.map(({ name }, at) => ({ name, layers: layerLists[at] }));
+  const streams = streamParts.map(({ name }, at) => ({
+    name,
+    layers: layerLists[at].map((layer) => ({ ...layer, digest: withAlignment(layer, axes) })),
+  }));
 
   /** @param {string} name */
   const streamOf = (name) => {
