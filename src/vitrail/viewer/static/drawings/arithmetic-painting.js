@@ -4,7 +4,7 @@
  */
 
 import { label } from "vitrail/dom.js";
-import { clipped } from "vitrail/drawings/fitting.js";
+import { clipped, sharing } from "vitrail/drawings/fitting.js";
 import { exact, largestIn, stepsOf, thinned } from "vitrail/drawings/arithmetic-steps.js";
 
 /** @typedef {import("vitrail/types.js").Pen} Pen */
@@ -15,6 +15,9 @@ import { exact, largestIn, stepsOf, thinned } from "vitrail/drawings/arithmetic-
 
 export const HEAD = 134;
 export const FOOT = 26;
+export const TITLE = { size: 14, weight: 600 };
+/** Width of the legend beside a title, and some air. */
+export const LEGEND = 190;
 
 /**
  * A query taken apart.
@@ -118,14 +121,19 @@ export function paintRows(pen, sheet, top) {
   paintFoot(pen, sheet);
 }
 
+/** The title: words, and the tokens that stand between them. @param {Sheet} sheet @returns {[string[], string[]]} */
+export function titleOf({ scene, query, asked }) {
+  const head = scene.looks[0].name;
+  const words = asked ? ["How “", `” looks around: head ${head}`] : ["No query is chosen: “", `” is taken. Head ${head}`];
+  return [words, [label(scene.queries, query)]];
+}
+
 /** @param {Pen} pen @param {Sheet} sheet @param {ReturnType<typeof columnsOf>} at */
 function paintHead(pen, sheet, at) {
-  const { scene, row, query, asked, largest, width } = sheet;
+  const { scene, row, largest, width } = sheet;
   const { ramp, numbers } = scene;
   pen.rect(0, 0, width, HEAD, ramp.paper);
-  const token = `“${label(scene.queries, query).slice(0, 30)}”`;
-  const said = asked ? `How ${token} looks around: head ${scene.looks[0].name}` : `No query is chosen: ${token} is taken. Head ${scene.looks[0].name}`;
-  pen.text(clipped(said, width - at.edge - 190, 14), at.edge, 16, { size: 14, colour: ramp.ink, weight: 600 });
+  pen.text(sharing(...titleOf(sheet), width - at.edge - LEGEND, TITLE), at.edge, 16, { ...TITLE, colour: ramp.ink });
   paintLegend(pen, ramp, width - 14);
   const narrow = at.bars < 118;
   /** @type {(x: number, wide: number, title: string, small: string, most?: number) => void} */

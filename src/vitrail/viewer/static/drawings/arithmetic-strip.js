@@ -5,8 +5,8 @@
  */
 
 import { label } from "vitrail/dom.js";
-import { clipped } from "vitrail/drawings/fitting.js";
-import { paintBars, paintLegend } from "vitrail/drawings/arithmetic-painting.js";
+import { clipped, sharing } from "vitrail/drawings/fitting.js";
+import { LEGEND, paintBars, paintLegend, TITLE } from "vitrail/drawings/arithmetic-painting.js";
 import { exact, largestIn } from "vitrail/drawings/arithmetic-steps.js";
 
 /** @typedef {import("vitrail/types.js").Pen} Pen */
@@ -85,6 +85,11 @@ function barsOf(width) {
   return [TEXT, width - 128];
 }
 
+/** The title: words, and the tokens that stand between them. @param {Sheet} sheet @returns {[string[], string[]]} */
+export function pairTitleOf({ scene, query, key }) {
+  return [["“", "” → “", `”, head ${scene.looks[0].name}`], [label(scene.queries, query), label(scene.keys, key)]];
+}
+
 /**
  * @param {Pen} pen
  * @param {Sheet} sheet
@@ -93,7 +98,7 @@ function barsOf(width) {
  * @param {number} dimension that is pointed at; -1 for none
  */
 export function paintStrip(pen, sheet, steps, top, dimension) {
-  const { scene, width, height, query, key, row } = sheet;
+  const { scene, width, height, key, row } = sheet;
   const { ramp } = scene;
   const lines = linesOf(sheet, steps);
   const tall = tallOf(lines, height);
@@ -121,7 +126,7 @@ export function paintStrip(pen, sheet, steps, top, dimension) {
     if (place) pen.line(16, y - tall / 2, right, y - tall / 2, ramp.faint);
   });
   pen.rect(0, 0, width, HEAD - 2, ramp.paper);
-  pen.text(clipped(`“${label(scene.queries, query).slice(0, 24)}” → “${label(scene.keys, key).slice(0, 24)}”, head ${scene.looks[0].name}`, width - 210, 13), 16, 16, { size: 14, colour: ramp.ink, weight: 600 });
+  pen.text(sharing(...pairTitleOf(sheet), width - 16 - LEGEND, TITLE), 16, 16, { ...TITLE, colour: ramp.ink });
   paintLegend(pen, ramp, right - 8);
 }
 

@@ -5,9 +5,9 @@
  */
 
 import { label } from "vitrail/dom.js";
-import { HEAD, FOOT, keyAt, listed, paintPointed, paintRows } from "vitrail/drawings/arithmetic-painting.js";
+import { HEAD, FOOT, keyAt, listed, paintPointed, paintRows, titleOf } from "vitrail/drawings/arithmetic-painting.js";
 import { rowOf, stepsOf } from "vitrail/drawings/arithmetic-steps.js";
-import { BACK, dimensionAt, heightOf, linesOf, paintBack, paintStrip } from "vitrail/drawings/arithmetic-strip.js";
+import { BACK, dimensionAt, heightOf, linesOf, pairTitleOf, paintBack, paintStrip } from "vitrail/drawings/arithmetic-strip.js";
 import { queryList } from "vitrail/drawings/arithmetic-queries.js";
 import { exactly } from "vitrail/drawings/lines-words.js";
 import { listen, stepped } from "vitrail/drawings/pointing.js";
@@ -20,6 +20,9 @@ import { lookedAt } from "vitrail/store.js";
 
 /** Keys that are listed at most. */
 const LISTED = 32;
+/** Below it, pointing at the title says it in full. */
+const TITLED = 28;
+const KEYS = "Up and down choose the query, left and right the key, Enter keeps them.";
 
 /**
  * @param {HTMLElement} element
@@ -41,7 +44,7 @@ export function render(element, scene) {
 
   const stage = openStage(element, {
     name: "arithmetic",
-    label: "Arithmetic of one query and its keys. Up and down choose the query, left and right the key, Enter keeps them.",
+    label: `Arithmetic of one query and its keys. ${KEYS}`,
     arrange(width, height) {
       if (!fits) return height;
       sheet = { ...(sheet ?? opened(store.get())), width, height };
@@ -84,6 +87,16 @@ export function render(element, scene) {
     return [query, state.key, state.query >= 0 && key === state.key].join();
   }
 
+  /** The title with whole tokens, however little of them is drawn. */
+  function title() {
+    const [words, tokens] = sheet ? (pair ? pairTitleOf(sheet) : titleOf(sheet)) : [[""], []];
+    return words.map((word, at) => word + (tokens[at] ?? "")).join("");
+  }
+
+  function describe() {
+    stage.element.setAttribute("aria-label", `Arithmetic. ${title()}. ${KEYS}`);
+  }
+
   function choose() {
     if (!sheet) return;
     const state = store.get();
@@ -98,12 +111,14 @@ export function render(element, scene) {
     list.choose(sheet.asked ? sheet.query : -1, state.query);
     dimension = -1;
     stage.arrange();
+    describe();
     if (before.pair !== (pair !== null) || before.query !== sheet.query) stage.scroll(0);
   }
 
   /** @param {number} x @param {number} y @returns {import("vitrail/drawings/pointing.js").Picked | null} */
   function pick(x, y) {
     if (!sheet) return null;
+    stage.pane.title = y < TITLED ? title() : "";
     if (pair) {
       const at = dimensionAt(x, y, sheet.width, numbers.width);
       if (at !== dimension) {
@@ -142,6 +157,7 @@ export function render(element, scene) {
     if (changed.has("hover") || changed.has("query") || changed.has("key")) choose();
   });
   const deaf = listen(stage, { store, pick, move, press });
+  if (sheet) describe();
   if (sheet) list.choose(/** @type {Sheet} */ (sheet).asked ? /** @type {Sheet} */ (sheet).query : -1, store.get().query);
 
   return {

@@ -1,10 +1,14 @@
 /**
- * Text that has to fit: how wide a monospaced text is, and the same cut to a width.
+ * Text that has to fit: how wide a monospaced text is, and the same cut to a width; other letters as the page measures them.
  * @module
  */
 
+import { SANS } from "vitrail/pens.js";
+
 /** Width of a monospaced character for each pixel of its size, in all fonts of the page. */
 const CHARACTER = 0.602;
+/** Characters that are measured at most: more are wider than any screen. */
+const MEASURED = 2000;
 
 /**
  * How many columns a text takes: two for what is drawn wide, none for what combines with the character before.
@@ -50,4 +54,44 @@ export function clipped(text, width, size) {
     kept += character;
   }
   return most < 1 ? "" : `${kept}…`;
+}
+
+/** @type {CanvasRenderingContext2D | null} */
+let ruler = null;
+
+/**
+ * How wide a text in the page's own letters is; of a text of thousands of characters, its beginning.
+ * @param {string} text
+ * @param {{size: number, weight: number}} style
+ */
+export function measured(text, { size, weight }) {
+  ruler ??= document.createElement("canvas").getContext("2d");
+  if (!ruler) return widthAt(text, size);
+  ruler.font = `${weight} ${size}px ${SANS}`;
+  return ruler.measureText(text.slice(0, MEASURED)).width;
+}
+
+/**
+ * Words around tokens that have to share what room the words leave: each in full where all fit, else their beginnings
+ * and "…".
+ * @param {string[]} words before, between and after the tokens: one more than there are of these
+ * @param {string[]} tokens
+ * @param {number} room in pixels
+ * @param {{size: number, weight: number}} style
+ */
+export function sharing(words, tokens, room, style) {
+  /** @param {number} length */
+  const put = (length) =>
+    words.map((word, at) => {
+      const characters = at < tokens.length ? [...tokens[at].slice(0, MEASURED)] : [];
+      return word + (characters.length > length ? `${characters.slice(0, length).join("")}…` : characters.join(""));
+    }).join("");
+  let [short, long] = [0, Math.max(1, ...tokens.map((token) => token.length))];
+  if (measured(put(long), style) <= room) return put(long);
+  while (long - short > 1) {
+    const middle = (short + long) >> 1;
+    if (measured(put(middle), style) <= room) short = middle;
+    else long = middle;
+  }
+  return put(Math.max(1, short));
 }
