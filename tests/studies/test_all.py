@@ -244,3 +244,13 @@ def test_a_fingerprint_follows_what_is_imported(tmp_path: Path, monkeypatch: pyt
 def test_no_study_is_called_all() -> None:
     with pytest.raises(ConfigError, match=r"'all' is no study: name one of"):
         run(StudyRecipe("all"))
+
+
+def test_code_that_changes_meanwhile_is_not_what_ran(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def edited(recipe: StudyRecipe, report: Report) -> Finding:
+        monkeypatch.setattr("vitrail.studies.running.code_fingerprint", lambda module: "after")
+        return FINDING
+
+    put_studies(monkeypatch, made=edited)
+    run(StudyRecipe("made"))
+    assert not is_there(StudyRecipe("made"))

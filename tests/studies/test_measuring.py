@@ -11,8 +11,8 @@ from scipy import stats
 from vitrail.recipes.events import ignore
 from vitrail.recipes.runs import open_run
 from vitrail.studies import paper
-from vitrail.studies.measuring import Vals, compare, embed, fewer, people_tested, vals
-from vitrail.studies.tables import Setting, curve, facts, heads, rows
+from vitrail.studies.measuring import Interval, Vals, compare, embed, fewer, people_tested, vals
+from vitrail.studies.tables import Setting, curve, facts, heads, rows, what_costs
 from vitrail.studies.terms import StudyRecipe
 
 
@@ -102,3 +102,13 @@ def test_the_papers_rows() -> None:
     assert paper.DATA.y == (0.763, 0.851, 0.851, 0.862)
     assert paper.PIXELS.y[0] == 0.378
     assert not paper.JPEG.low
+
+
+def test_where_something_is_lost() -> None:
+    loss, unsure, gain = (Interval(value, 0.01, value - 0.02, value + 0.02) for value in (-0.1, -0.01, 0.1))
+    where = "at quality {}"
+    assert what_costs({"10": loss, "20": loss, "90": unsure}, where) == (
+        "this shows a loss at quality 10, 20, and none that can be told at quality 90"
+    )
+    assert what_costs({"10": gain, "20": unsure}, where) == "this shows no loss that can be told, at quality 10, 20"
+    assert what_costs({"10": loss}, where) == "this shows a loss at quality 10"

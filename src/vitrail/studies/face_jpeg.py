@@ -34,7 +34,7 @@ def run(recipe: StudyRecipe, report: Report) -> Finding:
     if twice:
         words.append("the images are stored as JPEG, so each row is of images that were compressed twice")
     words += [
-        tables.what_costs(costs, "quality"),
+        tables.what_costs(costs, "at quality {}"),
         "it can't show what such images are worth to a network that was trained on them: this one saw none",
     ]
     name = short_name(data_of(recipe))

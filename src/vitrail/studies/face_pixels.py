@@ -37,7 +37,7 @@ def run(recipe: StudyRecipe, report: Report) -> Finding:
     costs = {setting.name: setting.vals[MAIN].minus(whole.vals[MAIN]) for setting in settings}
     words = [
         *(f"{name} pixels beside {whole.name}: {cost.points()}" for name, cost in costs.items()),
-        tables.what_costs(costs, "a number of pixels of"),
+        tables.what_costs(costs, "with {} pixels"),
         "it can't show what a network trained on as few pixels would do: this one saw images of its own size alone",
     ]
     settings.append(whole)

@@ -74,7 +74,7 @@ def run(recipe: StudyRecipe, report: Report = ignore) -> Outcome:
     refuse_unread(recipe, study.reads)
     folder = results_folder(recipe) / recipe.name
     found = dict(_before(folder))
-    watched = _Watched(report)
+    made_by, watched = _made_by(recipe), _Watched(report)
     began = perf_counter()
     try:
         finding = study.run(recipe, watched)
@@ -88,7 +88,7 @@ def run(recipe: StudyRecipe, report: Report = ignore) -> Outcome:
         "seconds": round(seconds, 1),
         # Whether these seconds are all that it takes.
         "anew": not watched.found,
-        **_made_by(recipe),
+        **made_by,
         "view": None if looked_at is None else shlex.join(["vitrail", "view", *looked_at]),
         **asdict(finding),
     }

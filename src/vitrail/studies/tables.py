@@ -57,14 +57,19 @@ def curve(label: str, settings: Sequence[Setting]) -> Curve:
     )
 
 
-def what_costs(costs: Mapping[str, Interval], what: str) -> str:
-    """What follows from differences to the images as they are: where something is lost, and where none can be told."""
+def what_costs(costs: Mapping[str, Interval], where: str) -> str:
+    """What follows from differences to the images as they are: where something is lost, and where none can be told.
+
+    Args:
+        costs: by setting.
+        where: with braces for the settings' names, as in "at quality {}".
+    """
     lost = [name for name, cost in costs.items() if cost.told and cost.value < 0]
     kept = [name for name in costs if name not in lost]
+    lost_at, kept_at = (where.format(", ".join(names)) for names in (lost, kept))
     if not lost:
-        return f"this shows no loss that can be told, at {what} {', '.join(kept)}"
-    rest = f", and none that can be told at {', '.join(kept)}" if kept else ""
-    return f"this shows a loss at {what} {', '.join(lost)}{rest}"
+        return f"this shows no loss that can be told, {kept_at}"
+    return f"this shows a loss {lost_at}" + f", and none that can be told {kept_at}" * bool(kept)
 
 
 def facts(settings: Sequence[Setting]) -> list[dict[str, Any]]:
