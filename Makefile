@@ -70,7 +70,7 @@ bench: .venv/.dev
 
 docs: .venv/.dev
 	$(BIN)/python -m vitrail.cli.docs
-	$(BIN)/python -m mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@echo "open site/index.html"
 
 clean:

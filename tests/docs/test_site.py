@@ -93,6 +93,15 @@ def test_the_reference_has_every_public_name_of_all(site: Path) -> None:
     assert {f"vitrail.errors.{name}" for name in vars(vt.errors) if name.endswith("Error")} - errors == set()
 
 
+def test_docstrings_are_shown_as_they_are_meant(site: Path) -> None:
+    """Tables as tables, and a block that "::" announces as a block."""
+    legend = (site / "api" / "index.html").read_text(encoding="utf-8")
+    assert re.search(r"<td>b</td>\s*<td>examples in a batch</td>", legend)
+    tree = (site / "api" / "errors.html").read_text(encoding="utf-8")
+    assert "├── ConfigError" in tree
+    assert "<p>::" not in tree
+
+
 def test_the_search_knows_names_and_words(site: Path) -> None:
     found = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))["docs"]
     text = " ".join(f"{one['title']} {one['text']}" for one in found)
