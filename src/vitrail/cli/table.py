@@ -71,6 +71,18 @@ COMMANDS: tuple[Command, ...] = (
         "the summarization exercise: checks, submission_log.json",
         "vitrail.cli.homework_summarization",
     ),
+    Command(
+        "homework attention",
+        "",
+        "the exercise on attention: traces, and a page of views on them",
+        "vitrail.cli.homework_attention",
+    ),
+    Command(
+        "homework facenet",
+        "",
+        "the exercise on FaceNet: a page with what can be computed",
+        "vitrail.cli.homework_facenet",
+    ),
     Command("export", "RUN", "hand the weights to Hugging Face, timm or another library", "vitrail.cli.export"),
 )
 
