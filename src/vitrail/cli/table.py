@@ -83,6 +83,7 @@ COMMANDS: tuple[Command, ...] = (
         "the exercise on FaceNet: a page with what can be computed",
         "vitrail.cli.homework_facenet",
     ),
+    Command("homework pack", "", "what is handed in, in one zip; what is missing is said", "vitrail.cli.homework_pack"),
     Command("export", "RUN", "hand the weights to Hugging Face, timm or another library", "vitrail.cli.export"),
 )
 

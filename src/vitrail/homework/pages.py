@@ -169,11 +169,11 @@ def to_html(page: Page) -> str:
 
 def to_markdown(page: Page) -> str:
     """The same in Markdown, with pictures beside it."""
-    parts = [f"# {_markdown(page.title)}", *map(_block_markdown, page.lead)]
+    parts = [f"# {_markdown(page.title)}", *map(block_markdown, page.lead)]
     for one in page.questions:
         parts += [f"## ({_markdown(one.key)}) {_markdown(one.title)}", f"*{_markdown(one.asks)}*"]
-        parts += map(_block_markdown, one.blocks)
-    parts += ["## How this was made", *map(_block_markdown, page.foot)]
+        parts += map(block_markdown, one.blocks)
+    parts += ["## How this was made", *map(block_markdown, page.foot)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -232,7 +232,8 @@ def _links_html(links: Iterable[Link]) -> str:
     return f' <span class="views">{found}</span>' if found else ""
 
 
-def _block_markdown(block: Block) -> str:
+def block_markdown(block: Block) -> str:
+    """A part of a page in Markdown; what could be read as markup in it is escaped."""
     match block:
         case Text():
             return _markdown(block.text)

@@ -48,7 +48,7 @@ def losses(folder: Path) -> dict[str, Series]:
     """
     from vitrail.train.journal import METRICS
 
-    found = read_figures(folder / METRICS).get("loss", {}) or _from_tensorboard(folder)
+    found = figures(folder, "loss")
     if not found:
         raise DataError(
             f"{folder} holds no loss of a training, neither {METRICS} nor TensorBoard's events.out.tfevents files: "
@@ -57,7 +57,14 @@ def losses(folder: Path) -> dict[str, Series]:
     return found
 
 
-def _from_tensorboard(folder: Path) -> dict[str, Series]:
+def figures(folder: Path, name: str) -> dict[str, Series]:
+    """One figure over the steps, by kind ("train", "evaluation"), likewise; empty where there is none."""
+    from vitrail.train.journal import METRICS
+
+    return read_figures(folder / METRICS).get(name, {}) or _from_tensorboard(folder, name)
+
+
+def _from_tensorboard(folder: Path, wanted: str) -> dict[str, Series]:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     found: dict[str, Series] = {}
@@ -65,7 +72,7 @@ def _from_tensorboard(folder: Path) -> dict[str, Series]:
         events = EventAccumulator(str(path)).Reload()
         for tag in events.Tags()["scalars"]:
             kind, _, name = tag.partition("/")
-            if kind in KINDS and name == "loss":
+            if kind in KINDS and name == wanted:
                 steps, values = found.setdefault(KINDS[kind], ([], []))
                 steps += [event.step for event in events.Scalars(tag)]
                 values += [event.value for event in events.Scalars(tag)]
