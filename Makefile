@@ -5,7 +5,7 @@
 #   make test-slow   the slow ones
 #   make check       formatting, lint, types, import layers, file sizes; types of the page where npm is installed
 #   make bench       every comparison in bench/
-#   make docs        writes docs/cli.md from the commands' own help, and the site (site/index.html)
+#   make docs        writes docs/cli.md from the commands' own help, docs/studies.md from results/, and the site (site/)
 #   make clean       removes caches and builds; .venv and runs/ stay
 
 PYTHON ?= python3
@@ -70,6 +70,7 @@ bench: .venv/.dev
 
 docs: .venv/.dev
 	$(BIN)/python -m vitrail.cli.docs
+	$(BIN)/python -m vitrail.cli.docs_studies
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@echo "open site/index.html"
 

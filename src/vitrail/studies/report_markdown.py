@@ -1,9 +1,9 @@
 """docs/studies.md: each question with its answer and figure, from what is committed in ``results/``."""
 
-import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
+from typing import Any
 
 from vitrail.studies.report_parts import PAPERS, Chapter, Part, Words
 from vitrail.studies.running import FIGURE
@@ -68,10 +68,14 @@ def _part(part: Part, results: str) -> Iterator[str]:
     if part.figure is not None:
         yield f"![{part.question}]({Path(results).as_posix()}/{part.name}/{FIGURE})\n"
     yield "```bash"
-    for one in part.found.values():
-        made = f"{one['date']}, {one['seconds']:g} s" if {"date", "seconds"} <= set(one) else "time not recorded"
-        yield f"{one.get('command') or shlex.join(['vitrail', 'study', part.name])}    # {made}"
+    yield from [_made(one) for one in part.found.values() if "command" in one] or [f"vitrail study {part.name}"]
     yield "```\n"
+
+
+def _made(one: Mapping[str, Any]) -> str:
+    """The command, and when it was run, for how long."""
+    before = "" if one["anew"] else " and the trainings, which were there"
+    return f"{one['command']}    # {one['date']}, {one['seconds']:.0f} s{before}"
 
 
 def _wrapped(text: str) -> str:

@@ -92,9 +92,8 @@ def _opening(chapters: Sequence[Chapter], quick: bool, written: date) -> str:
     parts = [part for chapter in chapters for part in chapter.parts]
     answered = [part for part in parts if part.found]
     known = [part.seconds for part in answered if part.seconds is not None]
-    took = f", in {lasted(sum(known))}" if known else ""
-    if len(known) < len(answered) and known:
-        took += f" (known of {len(known)})"
+    least = any(part.took.startswith(">") for part in answered) or len(known) < len(answered)
+    took = f", in {'more than ' * least}{lasted(sum(known))}" if known else ""
     small = (
         "<strong>These are quick runs</strong>, on a share of the texts, the images and the training: they show that "
         "everything works, and their intervals are wide. <code>vitrail study all</code> gives the figures to quote."
@@ -126,7 +125,7 @@ def _summary(chapters: Sequence[Chapter]) -> str:
         rows = "\n".join(
             f'<tr><td>{part.number}</td><th scope="row"><a href="#{escape(part.name)}">{escape(part.question)}</a></th>'
             f"<td>{_short(part)}</td>"
-            f'<td class="number">{"" if part.seconds is None else lasted(part.seconds)}</td></tr>'
+            f'<td class="number">{escape(part.took)}</td></tr>'
             for part in chapter.parts
         )
         bodies.append(f"<tbody>\n{head}\n{rows}\n</tbody>")

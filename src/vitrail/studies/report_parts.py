@@ -65,6 +65,14 @@ class Part:
         return " ".join(shown) or (words.others[0] if words.others else "")
 
     @property
+    def took(self) -> str:
+        """For how long, in words; more where trainings were there from before."""
+        if self.seconds is None:
+            return ""
+        whole = all(one.get("anew", True) for one in self.found.values())
+        return lasted(self.seconds) if whole else f"> {lasted(self.seconds)}"
+
+    @property
     def seconds(self) -> float | None:
         """That all of it took, if this is known."""
         known: list[float] = [one["seconds"] for one in self.found.values() if "seconds" in one]
