@@ -118,9 +118,7 @@ def test_network_cost_from_its_name_to_its_figure(here: Path, monkeypatch: pytes
     assert 4.08e9 < networks["ResNet-50"]["multiply_adds"] < 4.10e9
     assert networks["NN1"]["paper_weights"] == 140_000_000
     assert figure_png(outcome.study, {"one core": read_finding(one)}) == (outcome.folder / "figure.png").read_bytes()
-    assert any(
-        line.startswith("NN1 takes as long as NN2 0.50 (0.50 to 0.50) times alone") for line in outcome.finding.words
-    )
+    assert "the time of NN1 beside that of NN2: alone 0.50 times (0.50 to 0.50)" in " ".join(outcome.finding.words)
 
 
 # -- texts ------------------------------------------------------------------------------------------------------------

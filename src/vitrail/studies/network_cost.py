@@ -160,8 +160,8 @@ def _words(
         f"{scale.weights / nn2.weights:.2f} times its weights",
     ]
     for one, other in (("NN1", "NN2"), ("NN2", SCALE)):
-        told = [f"{_beside(times[one, batch], times[other, batch])} {_of(batch)}" for batch in batches]
-        words.append(f"{one} takes as long as {other} {' and '.join(told)}")
+        told = [f"{_of(batch)} {_beside(times[one, batch], times[other, batch])}" for batch in batches]
+        words.append(f"the time of {one} beside that of {other}: {', '.join(told)}")
     smallest = by_name["NNS2"]
     each = float(np.mean(share["NNS2"][many])) * scale.multiply_adds / smallest.multiply_adds
     return (
@@ -179,7 +179,8 @@ def _beside(one: Sequence[float], other: Sequence[float]) -> str:
     found = ratios(one, other)
     _, interval = mean_interval(found)
     untold = interval is not None and interval[0] <= 1 <= interval[1]
-    return f"{over_seeds(found)} times{', ' * untold}{UNTOLD * untold}"
+    told = UNTOLD if untold else f"{float(np.mean(found)):.2f} times"
+    return f"{told} ({interval[0]:.2f} to {interval[1]:.2f})" if interval is not None else told
 
 
 def _of(batch: int) -> str:

@@ -20,6 +20,7 @@ Name = Literal[
     "head-roles",
     "same-word",
     "entropy-gap",
+    "network-cost",
 ]
 """As the keys of ``vitrail.studies.STUDIES``."""
 Asked = Literal[Name, "all", "report"]
@@ -47,6 +48,8 @@ class StudyRecipe:
     same-word: is a word's state another where it means something else?
 
     entropy-gap: how far from uniform is attention before training?
+
+    network-cost: what do FaceNet's networks cost, beside ResNet-50?
 
     all: every study, but for those whose results are there already; then the page.
 
