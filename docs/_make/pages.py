@@ -31,14 +31,6 @@ CODE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#|/)([^)#\s]+)")
 
 
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """The page on studies has its place in the navigation as soon as it is there."""
-    if not (ROOT / "docs" / "studies.md").exists():
-        results = next(section["Results"] for section in config.nav or [] if "Results" in section)
-        results.remove({"Studies": "studies.md"})
-    return config
-
-
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Take in the pages and pictures that lie elsewhere."""
     for source, place in ELSEWHERE.items():
