@@ -73,7 +73,7 @@ def page(exercise: str, letters: str) -> None:
     parts = [
         f"## ({letter}) About {letter}\n\n*What about {letter}?*\n\nMeasured {letter}: **0.5**.\n\n### A part\n\n"
         "![All heads](pictures/a%20map.png)\n\n*All heads* · [the same](views/a.html#t0) · [live](http://127.0.0.1:1/)\n\n"
-        "> **Yours to write.** What do you think?\n"
+        "Look closer: · [a view](views/a.html#t1)\n\n> **Yours to write.** What do you think?\n"
         for letter in letters
     ]
     (folder / f"{exercise}.md").write_text("# Page\n\nLead.\n\n" + "\n".join(parts) + "\n## How this was made\n\nSo.\n")
@@ -138,13 +138,13 @@ def test_where_nothing_was_made_all_is_missing_and_said(here: Path, capsys: pyte
     assert main(["homework", "pack"]) == 0
     said = capsys.readouterr().out
     rows = rows_of(said)
-    states = [row[3] for row in rows]
+    states = [row[4] for row in rows]
     assert states.count("there") == 1
     assert states.count("yours to write") == len(OWN)
     for row in rows:
-        assert (row[3] == "MISSING") == (row[2] == "-")
-        assert row[3] == "there" or row[4]
-    commands = {row[4] for row in rows if row[3] == "MISSING"}
+        assert (row[4] == "MISSING") == (row[3] == "-")
+        assert row[4] == "there" or row[5]
+    commands = {row[5] for row in rows if row[4] == "MISSING"}
     assert {
         "vitrail homework facenet",
         "vitrail homework attention",
@@ -173,11 +173,11 @@ def test_strict_is_red_where_something_is_missing(here: Path, capsys: pytest.Cap
 def test_the_zip_holds_what_the_table_says(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["homework", "pack"]) == 0
     rows = rows_of(capsys.readouterr().out)
-    told = {name for row in rows for name in row[2].split(", ")}
+    told = {name for row in rows for name in row[3].split(", ")}
     content = packed()
     assert told <= set(content)
     # The one thing that can't be there without a browser: TensorBoard's own picture.
-    assert [row[1] for row in rows if row[3] == "MISSING"] == ["training and validation loss, TensorBoard"]
+    assert [row[1] for row in rows if row[4] == "MISSING"] == ["training and validation loss, TensorBoard"]
     assert set(content) - told == {
         "autograder_accuracies.json",
         "submission_logs.json",
@@ -197,9 +197,10 @@ def test_the_answers_tell_what_was_found(whole: Path) -> None:
     assert "final validation accuracy 30.00%, after 2 epochs (12 steps)" in text
     assert "| vit\\_acc | a ViT, from scratch | 71.0% | 72.0% | runs/vit: 10 epochs of cifar10 |" in text
     assert "holds results of 9 of the 9 functions" in text
+    assert "mae.ipynb was run from top to bottom" in text
     assert "this is no picture of TensorBoard, for there are no event files" in text
     assert "![All heads](pictures/attention/a%20map.png)" in text
-    for left_out in ("What do you think?", "views/", "127.0.0.1", "What about c?"):
+    for left_out in ("What do you think?", "views/", "Look closer", "127.0.0.1", "What about c?"):
         assert left_out not in text
     # Pictures are inside the page; nothing of what was found is markup.
     pictures = len(STUDIES) + sum(map(len, PAGES.values())) + 1
@@ -247,7 +248,7 @@ def test_what_the_student_wrote_is_kept_to_the_letter(whole: Path, capsys: pytes
     rows = rows_of(capsys.readouterr().out)
     # A draft beside the mark is kept, and still called open.
     assert field("process-hours").startswith("about ten\n")
-    assert sum(row[3] == "yours to write" for row in rows) == len(OWN) - 1
+    assert sum(row[4] == "yours to write" for row in rows) == len(OWN) - 1
     assert "this was a quick run" in ANSWERS.read_text().lower() or "a quick run" in ANSWERS.read_text()
     shown = packed()["written/answers.html"].decode()
     assert '<section class="yours filled" id="facenet-i">' in shown

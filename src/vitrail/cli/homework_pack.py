@@ -47,7 +47,7 @@ def show(packed: "Packed", screen: Screen) -> None:
         name = f"{row.exercise.name} {letter})" if bracket else row.exercise.name
         asked = (name, row.question.asks) if row.first else ("", "")
         todo = "" if row.piece.state == "there" else row.piece.command
-        rows.append((*asked, row.piece.file or "-", STATES[row.piece.state], todo))
-    screen.table(["exercise", "what it asks", "file in the zip", "state", "to make it"], rows, left=5)
+        rows.append((*asked, row.piece.what, row.piece.file or "-", STATES[row.piece.state], todo))
+    screen.table(["exercise", "what it asks", "answered by", "file in the zip", "state", "to make it"], rows, left=6)
     for remark in packed.remarks:
         screen.say(remark)

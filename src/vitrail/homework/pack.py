@@ -147,7 +147,8 @@ def _contents(rows: Sequence[Row]) -> Table:
     """The same as it stands in the answers."""
     cells = []
     for row in rows:
-        told = (row.exercise.title, row.question.title) if row.first else ("", "")
+        begins = row.first and row.question is row.exercise.questions[0]
+        told = (row.exercise.title if begins else "", row.question.title if row.first else "")
         cells.append((*told, row.piece.what, row.piece.file or "-", STATES[row.piece.state]))
     return Table(("exercise", "question", "what", "file in the zip", "state"), tuple(cells), left=5)
 

@@ -12,8 +12,6 @@ from vitrail.homework.pack_zip import file_name
 from vitrail.homework.pages import Picture
 from vitrail.homework.shelf import Shelf
 
-LEFT_OUT = ("> **Yours to write.**",)
-"""How paragraphs begin that answers have themselves."""
 _PICTURE = re.compile(r"!\[((?:[^\]\\]|\\.)*)\]\(([^)\s]+)\)")
 _VIEWS = re.compile(r"(?<!!)(?: · )?\[(?:[^\]\\]|\\.)*\]\([^)\s]+\)")
 
@@ -44,7 +42,7 @@ def of_page(need: Need, homework: PackHomework) -> Piece:
     to views that aren't packed are left out: answers have their own.
     """
     exercise, _, letter = need.name.partition("-")
-    what = f"what can be measured for ({letter})"
+    what = f"measurements for ({letter})"
     folder = homework.facenet if exercise == "facenet" else homework.attention
     path = folder / f"{exercise}.md"
     if not path.is_file():
@@ -56,7 +54,7 @@ def of_page(need: Need, homework: PackHomework) -> Piece:
     part = next((part for part in parts if part.startswith(f"({letter}) ")), None)
     if part is None:
         return Piece(what, "missing", command=need.command)
-    paragraphs = [paragraph for paragraph in part.split("\n\n")[2:] if not paragraph.startswith(LEFT_OUT)]
+    paragraphs = [paragraph for paragraph in part.split("\n\n")[2:] if not _left_out(paragraph)]
     files: dict[str, bytes] = {}
 
     def own(picture: re.Match[str]) -> str:
@@ -70,3 +68,9 @@ def of_page(need: Need, homework: PackHomework) -> Piece:
 
     text = _PICTURE.sub(own, _VIEWS.sub("", "\n\n".join(paragraphs)))
     return Piece(what, "there", PAGE, need.command, text=text, source=need.command, files=files)
+
+
+def _left_out(paragraph: str) -> bool:
+    """The place for the student's words, and links to views without a picture."""
+    shown = paragraph.startswith(("*", "!["))
+    return paragraph.startswith("> **Yours to write.**") or bool(_VIEWS.search(paragraph) and not shown)

@@ -10,7 +10,7 @@ from vitrail.errors import DataError, VitrailError
 from vitrail.homework.pack_screenshot import photograph
 from vitrail.homework.pack_terms import PAGE, PICTURES, Need, PackHomework, Piece, State
 from vitrail.homework.pack_zip import file_names
-from vitrail.homework.pages import Block, Picture, Points, Table
+from vitrail.homework.pages import Picture, Points, Table
 from vitrail.homework.summary_answers import COPY, figures, losses
 
 ACCURACIES: Mapping[str, str] = {
@@ -142,9 +142,10 @@ def of_notebook(need: Need, homework: PackHomework) -> Piece:
     found = {name: path for name, path in notebooks(homework.notebooks).items() if need.name in path.stem.lower()}
     if not found:
         return Piece(what, "missing", command=need.command)
-    faults = [f"{name} {fault}" for name, path in found.items() if (fault := _fault(path))]
-    blocks: tuple[Block, ...] = (Points(tuple(faults)),) if faults else ()
-    return Piece(what, "missing" if faults else "there", ", ".join(found), need.command, blocks)
+    faults = {name: _fault(path) for name, path in found.items()}
+    told = (f"{name} {fault or 'was run from top to bottom'}" for name, fault in faults.items())
+    state: State = "missing" if any(faults.values()) else "there"
+    return Piece(what, state, ", ".join(found), need.command, (Points(tuple(told)),))
 
 
 def notebooks(folder: Path) -> Mapping[str, Path]:
