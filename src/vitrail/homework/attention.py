@@ -93,8 +93,7 @@ def run(homework: AttentionHomework, report: Report = ignore) -> Answers:
     remarks = [f"{len(traces)} traces in {folder / TRACES}, and {len(views)} files of views, which need no server"]
     if context.tiny:
         remarks.append(
-            f"{gpt.name} is tiny (perplexity {known:,.0f}): 'vitrail homework attention --gpt gpt2' where there is a "
-            "net"
+            f"the GPT is tiny (perplexity {known:,.0f}), and the page says so: add --gpt gpt2 where there is a net"
         )
     return Answers(files=(html, markdown), remarks=tuple(remarks))
 
@@ -119,10 +118,10 @@ def _lead(context: "Context") -> "tuple[Block, ...]":
     known = f"Its perplexity on docstrings that were held out is {context.perplexity:,.0f}."
     if context.tiny:
         warning = Text(
-            f"{context.gpt.name} is a tiny GPT of Vitrail's, trained on docstrings of Python packages, in a minute if "
-            f"it was made for this page. {known} It knows little English beyond theirs and cuts most words of the "
-            "sentences below into pieces: its heads show how such a model attends early in its training, not how "
-            "GPT-2 does. With a connection, add --gpt gpt2."
+            f"The GPT ({context.gpt.name}) is a tiny one of Vitrail's, trained on docstrings of Python packages (in a "
+            f"minute, if it was made for this page). {known} It knows little English beyond theirs and cuts many "
+            "words of the sentences below into pieces: its heads show how such a model attends early in its "
+            "training, not how GPT-2 does. With a connection, add --gpt gpt2."
         )
         return models, warning, reading
     return models, Text(f"{context.gpt.name} is a run of Vitrail. {known}"), reading

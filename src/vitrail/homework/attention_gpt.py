@@ -108,14 +108,15 @@ def _between_layers(context: Context, name: str, trace: Trace) -> Iterator[Block
     rows = []
     for layer in range(layers_of(trace)):
         mine = roles[roles["layer"] == layer]
-        clear = [f"{layer}.{row.head} {row.role}" for row in mine.itertuples() if row.role not in NAMELESS]
+        clear = mine[~mine["role"].isin(NAMELESS)]
+        named = [f"{role} {', '.join(f'{layer}.{one}' for one in of['head'])}" for role, of in clear.groupby("role")]
         rows.append(
             (
                 str(layer),
                 *(percent(float(mean.loc[layer, score])) for score in SHARES),
                 decimals(float(mean.loc[layer, "broadness"]), 1),
                 decimals(float(mean.loc[layer, "distance"]), 1),
-                ", ".join(clear) or "-",
+                "; ".join(named) or "-",
             )
         )
     yield Table(

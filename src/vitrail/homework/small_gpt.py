@@ -1,7 +1,8 @@
 """A GPT for who names none: the newest finished run there is, else a tiny one trained here on the embedded docstrings.
 
-The tiny one is GPT-2's architecture, 4 blocks 128 wide, and sees some hundred thousand tokens: enough for heads with
-habits, far too little for English. Its perplexity says so.
+The tiny one is GPT-2's architecture, 3 blocks 128 wide, and sees 600,000 tokens: enough for heads with habits, far too
+little for English. Its perplexity says so. Fewer blocks and twice the steps at half the batch: with 4 blocks and 300
+steps, in the same time, its attention stayed nearly uniform.
 """
 
 from dataclasses import asdict, replace
@@ -26,7 +27,7 @@ from vitrail.train import read_config, train
 from vitrail.train.journal import METRICS
 
 DATA = "docstrings"
-STEPS = 200
+STEPS = 600
 """Less than a minute of one core."""
 TEXTS = 50
 """Held-out docstrings that perplexity is taken over."""
@@ -60,10 +61,10 @@ def train_tiny(folder: Path, seed: int, report: Report) -> bool:
         run=folder,
         vocabulary=2000,
         length=64,
-        batch_size=2048,
+        batch_size=1024,
         optimizer="muon",
         lr=3e-3,
-        muon_lr=1e-2,
+        muon_lr=2e-2,
         dropout=0.0,
         warmup_epochs=0.0,
         evaluate_every=0,
@@ -77,9 +78,9 @@ def train_tiny(folder: Path, seed: int, report: Report) -> bool:
     config = LanguageConfig(
         len(tokens),
         dim=128,
-        layers=4,
+        layers=3,
         heads=4,
-        hidden=512,
+        hidden=256,
         max_length=recipe.length,
         dropout=0.0,
         entry_dropout=0.0,
