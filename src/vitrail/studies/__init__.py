@@ -19,6 +19,7 @@ CHAPTERS: Mapping[str, Mapping[str, str]] = {
     "Masked autoencoders": {},
     "Attention": {
         "same-word": "is a word's state another where it means something else?",
+        "sentence-order": "when the order changes, what moves with a word and what stays at its position?",
         "head-roles": "what is each head of a trained BERT for? (Clark et al. 2019)",
         "entropy-gap": "how far from uniform is attention before training?",
         "induction": "does a second layer learn to look up what came next before? (Olsson et al. 2022)",

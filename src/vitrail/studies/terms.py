@@ -22,6 +22,7 @@ Name = Literal[
     "entropy-gap",
     "network-cost",
     "feeling-gradients",
+    "sentence-order",
 ]
 """As the keys of ``vitrail.studies.STUDIES``."""
 Asked = Literal[Name, "all", "report"]
@@ -53,6 +54,8 @@ class StudyRecipe:
     network-cost: what do FaceNet's networks cost, beside ResNet-50?
 
     feeling-gradients: do gradients tell which heads matter for a feeling?
+
+    sentence-order: when the order changes, what moves with a word and what stays at its position?
 
     all: every study, but for those whose results are there already; then the page.
 
