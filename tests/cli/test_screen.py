@@ -9,7 +9,7 @@ import pytest
 
 from vitrail.cli.screen import Screen, duration, figures
 from vitrail.recipes.events import Note
-from vitrail.train.events import Evaluated, Finished, Interrupted, Pictured, Resumed, Saved, Started, StepDone
+from vitrail.train.events import Evaluated, Finished, Interrupted, Pictured, Resumed, Saved, Started, StepDone, Traced
 
 STARTED = Started(0, 1300, 1_234_567, "cpu", "bf16", "the processor multiplies bf16", 1)
 
@@ -52,6 +52,8 @@ def test_other_events_are_a_line_each_or_none(tmp_path: Path) -> None:
         screen.report(Evaluated(19, {"accuracy": 0.5, "loss": 2.25}))
         screen.report(Pictured(19, Path("pictures/a.png")))
         screen.report(Pictured(23, Path("pictures/b.png")))
+        screen.report(Traced(19, Path("traces/a.safetensors")))
+        screen.report(Traced(23, Path("traces/b.safetensors")))
         screen.report(Saved(19, Path("state.pt")))
         screen.report(Interrupted(19, 23))
         screen.report(Note("the test set is read"))
@@ -59,6 +61,7 @@ def test_other_events_are_a_line_each_or_none(tmp_path: Path) -> None:
         "going on after step 17 of state.pt (newer.pt is damaged and was left alone)",
         "step 19: accuracy 0.5  loss 2.25",
         "pictures of how it goes on: pictures",
+        "traces of how it goes on: traces",
         "the test set is read",
     ]
 

@@ -123,7 +123,16 @@ def full() -> Callable[[], Trace]:
                 Stream("vision", "patches", "patches", vision, predictions=predictions("class", 1, 1)),
             ),
             Provenance(
-                "a model", "r1", "reset", "bfloat16", {"torch": "2"}, 7, ("the cat", "the dog"), "loss", {"note": "ä"}
+                "a model",
+                "r1",
+                "reset",
+                "bfloat16",
+                {"torch": "2"},
+                7,
+                ("the cat", "the dog"),
+                "loss",
+                {"note": "ä"},
+                1207,
             ),
             {"photograph": draw.integers(0, 256, (6, 20, 3)).astype(np.uint8)},
         )

@@ -32,7 +32,7 @@ class Screen:
         self._steps = 0
         self._loss = ""
         self._announced = ""
-        self._pictures: Path | None = None
+        self._folders: dict[str, Path] = {}
         self._spoke = clock()
         # Under torchrun every process runs the command; one of them speaks.
         self._silent = os.environ.get("RANK", "0") != "0"
@@ -65,7 +65,17 @@ class Screen:
         """Show what a recipe or its training run tells about itself."""
         # Only now: these come with torch, which a help page can do without.
         from vitrail.recipes.events import Note
-        from vitrail.train.events import Evaluated, Finished, Interrupted, Pictured, Resumed, Saved, Started, StepDone
+        from vitrail.train.events import (
+            Evaluated,
+            Finished,
+            Interrupted,
+            Pictured,
+            Resumed,
+            Saved,
+            Started,
+            StepDone,
+            Traced,
+        )
 
         match event:
             case Note():
@@ -80,7 +90,9 @@ class Screen:
             case Evaluated():
                 self.say(f"step {event.step}: {figures(event.scalars)}")
             case Pictured():
-                self._pictured(event.path.parent)
+                self._kept("pictures of how it goes on", event.path.parent)
+            case Traced():
+                self._kept("traces of how it goes on", event.path.parent)
             case Finished():
                 self._end_bar()
                 self.say(f"{event.step:,} steps done{self._loss}, {duration(event.seconds)}")
@@ -131,10 +143,11 @@ class Screen:
         elif self._clock() - self._spoke >= QUIET:
             self.say(f"step {event.step}/{self._steps}  {speed}")
 
-    def _pictured(self, folder: Path) -> None:
-        if folder != self._pictures:
-            self.say(f"pictures of how it goes on: {folder}")
-            self._pictures = folder
+    def _kept(self, what: str, folder: Path) -> None:
+        """Say once where files of a kind are."""
+        if self._folders.get(what) != folder:
+            self.say(f"{what}: {folder}")
+            self._folders[what] = folder
 
     def _end_bar(self) -> None:
         if self._bar is not None:

@@ -67,7 +67,10 @@ def attend_opened(
     seed: int,
     wishes: Wishes | None,
 ) -> Trace:
-    """As ``attend_run``, of a run that is open; ``weights`` says in words what its weights are."""
+    """As ``attend_run``, of a run that is open; ``weights`` says in words what its weights are.
+
+    The image may also be pixels of the model's own size, uint8 ``[1 c H W]``.
+    """
     folder, known = opened.folder, {"model": str(opened.folder), "weights": weights}
     if isinstance(opened, TextRun | LanguageRun):
         if image is not None or text is None:
@@ -81,7 +84,7 @@ def attend_opened(
         return _language(opened, text, known, gradient, wishes)
     if image is None or text is not None:
         raise ConfigError(f"{folder} is a run of kind {opened.kind}, which sees images: give --image, and no text.")
-    return _pictures(opened, image, seed, known, gradient, wishes)
+    return _pictures(opened, _pixels(opened, image), seed, known, gradient, wishes)
 
 
 def _summarizer(
@@ -206,9 +209,19 @@ def _require_room(length: int, room: int | None, where: Path) -> None:
         raise DataError(f"the text has {length:,} tokens, and {where} reads {room:,}: give a shorter one.")
 
 
+def _pixels(opened: Run, image: Any) -> UInt8[Tensor, "1 c H W"]:
+    """A file as the model reads it; an image that is one already, as it is."""
+    if isinstance(image, Tensor):
+        return image
+    height, width = opened.image_size
+    if height != width:
+        raise ConfigError(f"{opened.folder} reads images of {height}x{width} pixels, and files are fitted to squares.")
+    return torch.tensor(to_array(open_image(Path(image), str(image)), opened.channels, height))[None]
+
+
 def _pictures(
     opened: Run,
-    image: Any,
+    pixels: UInt8[Tensor, "1 c H W"],
     seed: int,
     known: dict[str, str],
     gradient: Target | str | None,
@@ -216,9 +229,6 @@ def _pictures(
 ) -> Trace:
     """An encoder on patches; of a masked autoencoder, on the visible ones, and its decoder on all."""
     height, width = opened.image_size
-    if height != width:
-        raise ConfigError(f"{opened.folder} reads images of {height}x{width} pixels, and files are fitted to squares.")
-    pixels = torch.tensor(to_array(open_image(Path(image), str(image)), opened.channels, height))[None]
     model = opened.model
     encoder = next((module for module in model.modules() if isinstance(module, ViT)), None)
     if encoder is None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from vitrail.errors import ConfigError, DataError, ModelError
 from vitrail.recipes.evaluate import EvaluateRecipe
 from vitrail.recipes.events import Note, Report, ignore
-from vitrail.recipes.options import LoopOptions, TokenizerOptions, run_folder
+from vitrail.recipes.options import LoopOptions, TokenizerOptions, TraceOptions, run_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vitrail.text.language import LanguageConfig, LanguageModel
     from vitrail.text.passages import PassageBatches, Stream
     from vitrail.text.tokens import Tokens
+    from vitrail.train import Traces
 
 SMALL: Mapping[str, str] = {"causal": "gpt_small", "masked": "bert_small"}
 """The preset of each objective, unless another is named."""
@@ -49,7 +50,7 @@ class PassageOptions:
 
 
 @dataclass(frozen=True)
-class LanguageRecipe(LoopOptions, TokenizerOptions, PassageOptions):
+class LanguageRecipe(TraceOptions, LoopOptions, TokenizerOptions, PassageOptions):
     """Train a model that knows a language: one that writes, or one that fills in."""
 
     objective: Literal["causal", "masked"] = "causal"
@@ -118,6 +119,7 @@ def run(recipe: LanguageRecipe, report: Report = ignore) -> "RunSummary":
         loop,
         folder,
         evaluate=_look(recipe, tokens, held_out, folder),
+        traces=_traces(recipe, tokens, held_out, folder),
         report=report,
         describe=describe_texts(KIND, config, tokens, known, asdict(recipe)),
     )
@@ -226,6 +228,25 @@ def _look(
         return loss_on(objective_for(module, tokens), stream, recipe.length)
 
     return look
+
+
+def _traces(recipe: LanguageRecipe, tokens: "Tokens", held_out: "Sequence[Texts]", folder: Path) -> "Traces | None":
+    """What is kept of how a held-out text is attended to."""
+    if not recipe.trace_every:
+        return None
+    from vitrail.recipes.language_runs import LanguageRun
+    from vitrail.recipes.traces import TOKENS, long_enough, shortened, traces_of
+    from vitrail.text.language import LanguageModel
+
+    texts = [text for source in held_out for text in source.texts]
+    most = min(TOKENS, recipe.length) - (1 if recipe.objective == "causal" else 2)
+    text = shortened(tokens, texts[long_enough(tokens, texts, most)], most)
+
+    def opened(module: "nn.Module") -> LanguageRun:
+        assert isinstance(module, LanguageModel)
+        return LanguageRun(folder, module, tokens, recipe.length, recipe.data, {})
+
+    return traces_of(recipe, opened, text=text)
 
 
 def _test(recipe: LanguageRecipe, report: Report) -> Mapping[str, Any]:

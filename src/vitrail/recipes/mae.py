@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vitrail.recipes.events import Report, ignore
-from vitrail.recipes.options import AugmentationOptions, ShapeOptions, TrainingOptions
+from vitrail.recipes.options import AugmentationOptions, ShapeOptions, TraceOptions, TrainingOptions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,7 +25,7 @@ PICTURED = 8
 
 
 @dataclass(frozen=True)
-class MAERecipe(ShapeOptions, AugmentationOptions, TrainingOptions):  # shown in --help from the last base on
+class MAERecipe(ShapeOptions, AugmentationOptions, TraceOptions, TrainingOptions):  # --help begins with the last base
     """Pretrain a masked autoencoder on images; labels are not needed."""
 
     preset: str | None = None
@@ -103,6 +103,7 @@ def build(recipe: MAERecipe, images: "ImageSet") -> "MaskedAutoencoder":
 
 def plan(recipe: MAERecipe, model: "MaskedAutoencoder", images: "TrainingImages") -> "Job":
     """What is trained on what, and how it is looked at: the error on held-out images, and fixed pictures."""
+    from vitrail.recipes.traces import traces_of_images
     from vitrail.recipes.training import Job
 
     shown = images.train if images.validation is None else images.validation
@@ -128,5 +129,6 @@ def plan(recipe: MAERecipe, model: "MaskedAutoencoder", images: "TrainingImages"
         recipe.folder("mae"),
         evaluate=None if validation is None else look,
         picture=draw,
+        traces=traces_of_images(recipe, "mae", model.config, images, recipe.folder("mae"), recipe.seed),
         labels=False,
     )

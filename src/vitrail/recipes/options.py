@@ -159,6 +159,14 @@ class LoopOptions:
 
 
 @dataclass(frozen=True)
+class TraceOptions:
+    """What is kept of how attention is learned."""
+
+    trace_every: int = 0
+    """Steps between traces of one held-out example, kept in traces/ for 'vitrail view' to scrub through (0: none)."""
+
+
+@dataclass(frozen=True)
 class TrainingOptions(LoopOptions, ImageOptions):
     """How a model is trained on images."""
 

@@ -14,7 +14,7 @@ from vitrail.errors import ConfigError, DataError, ModelError
 from vitrail.recipes.evaluate import EvaluateRecipe
 from vitrail.recipes.evaluate import run as evaluate
 from vitrail.recipes.events import Note, Report, ignore
-from vitrail.recipes.options import LoopOptions, TokenizerOptions, run_folder
+from vitrail.recipes.options import LoopOptions, TokenizerOptions, TraceOptions, run_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vitrail.text import Transformer, TransformerConfig
     from vitrail.text.batches import TextBatches, TokenPairs
     from vitrail.text.tokens import Tokens
+    from vitrail.train import Traces
 
 SHOWN = 3
 """Documents whose summaries are written down at each look."""
@@ -48,7 +49,7 @@ class TextOptions:
 
 
 @dataclass(frozen=True)
-class SummarizerRecipe(LoopOptions, TokenizerOptions, TextOptions):
+class SummarizerRecipe(TraceOptions, LoopOptions, TokenizerOptions, TextOptions):
     """Train a model that writes summaries, on documents with their summaries."""
 
     batch_size: int = 8192
@@ -113,6 +114,7 @@ def run(recipe: SummarizerRecipe, report: Report = ignore) -> "RunSummary":
         loop,
         folder,
         evaluate=look,
+        traces=_traces(recipe, tokens, held_out, folder),
         report=report,
         describe=describe_texts(
             KIND, config, tokens, {"data": texts.name, "fingerprint": texts.fingerprint}, asdict(recipe)
@@ -231,6 +233,27 @@ def _look(
         return loss_on(module, pairs, tokens, recipe.batch_size, held_out)
 
     return look
+
+
+def _traces(recipe: SummarizerRecipe, tokens: "Tokens", held_out: "Documents", folder: Path) -> "Traces | None":
+    """What is kept of how a held-out document is attended to while its own summary is written."""
+    if not recipe.trace_every:
+        return None
+    from vitrail.recipes.text_runs import TextRun
+    from vitrail.recipes.traces import TOKENS, long_enough, shortened, traces_of
+    from vitrail.text import Transformer
+
+    longest = recipe.longest_document, recipe.longest_summary
+    most = [min(TOKENS, length) - 1 for length in longest]  # one is the end, or the start
+    place = long_enough(tokens, held_out.documents, most[0])
+    text = shortened(tokens, held_out.documents[place], most[0])
+    target = shortened(tokens, held_out.summaries[place], most[1])
+
+    def opened(module: "nn.Module") -> TextRun:
+        assert isinstance(module, Transformer)
+        return TextRun(folder, module, tokens, *longest, recipe.data, {})
+
+    return traces_of(recipe, opened, text=text, target=target)
 
 
 def _test(recipe: SummarizerRecipe, report: Report) -> Mapping[str, Any]:

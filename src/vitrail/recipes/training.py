@@ -12,7 +12,7 @@ from vitrail.data import Augmentation, ImageBatches, ImageSet, hold_out, load_im
 from vitrail.recipes.events import Note, Report
 from vitrail.recipes.options import TrainingOptions
 from vitrail.recipes.runs import Kind, ModelConfig, describe
-from vitrail.train import Objective, train
+from vitrail.train import Objective, Traces, train
 from vitrail.train.precision import pick_device
 
 
@@ -77,6 +77,7 @@ class Job:
     folder: Path
     evaluate: Callable[[nn.Module], Mapping[str, float]] | None = None
     picture: Callable[[nn.Module, Path], None] | None = None
+    traces: Traces | None = None
     layer_decay: float = 1.0
     labels: bool = True
     batches: Callable[[int, int], ImageBatches] | None = None
@@ -109,6 +110,7 @@ def carry_out(job: Job, options: TrainingOptions, report: Report) -> tuple[bool,
         job.folder,
         evaluate=job.evaluate,
         picture=job.picture,
+        traces=job.traces,
         report=report,
         describe={**describe(job.kind, job.config, job.images, asdict(options)), **job.facts},
     )

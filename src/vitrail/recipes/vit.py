@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vitrail.errors import ConfigError, ModelError
 from vitrail.recipes.events import Note, Report, ignore
-from vitrail.recipes.options import AugmentationOptions, ShapeOptions, TrainingOptions
+from vitrail.recipes.options import AugmentationOptions, ShapeOptions, TraceOptions, TrainingOptions
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ViTRecipe(ShapeOptions, AugmentationOptions, TrainingOptions):  # shown in --help from the last base on
+class ViTRecipe(ShapeOptions, AugmentationOptions, TraceOptions, TrainingOptions):  # --help begins with the last base
     """Train a Vision Transformer on labelled images."""
 
     preset: str | None = None
@@ -160,9 +160,11 @@ def classifier_from(
 
 def plan(recipe: ViTRecipe, model: "ViT", images: "TrainingImages", folder: Path | None = None) -> "Job":
     """What is trained on what, and how it is looked at."""
+    from vitrail.recipes.traces import traces_of_images
     from vitrail.recipes.training import Job
 
     validation = images.validation
+    place = folder or recipe.folder("vit")
 
     def look(module: "nn.Module") -> dict[str, float]:
         from vitrail.recipes.evaluate import accuracy_and_loss
@@ -176,7 +178,8 @@ def plan(recipe: ViTRecipe, model: "ViT", images: "TrainingImages", folder: Path
         Classification(model, recipe.label_smoothing),
         images.train,
         recipe.augmentation(recipe.mixup, recipe.cutmix),
-        folder or recipe.folder("vit"),
+        place,
         evaluate=None if validation is None else look,
+        traces=traces_of_images(recipe, "vit", model.config, images, place, recipe.seed),
         layer_decay=recipe.layer_decay,
     )

@@ -72,6 +72,8 @@ class Provenance:
     """What gradients are of."""
     notes: Mapping[str, str] = field(default_factory=dict)
     """Whatever else is worth keeping, by name."""
+    step: int | None = None
+    """Of a run that was being trained: how many steps it had done. Traces that differ in this alone are a series."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,6 +39,7 @@ def _provenance(found: Fields) -> Provenance:
         texts=found.texts("texts") or (),
         target=found.text("target"),
         notes=found.names("notes"),
+        step=found.whole("step"),
     )
 
 

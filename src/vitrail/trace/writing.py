@@ -82,6 +82,7 @@ def describe_trace(trace: Trace, tensors: Tensors) -> Described:
             texts=list(source.texts),
             target=source.target,
             notes=dict(source.notes),
+            step=source.step,
         ),
     }
 

@@ -2,7 +2,7 @@
 
 from vitrail.train.config import TrainConfig
 from vitrail.train.folder import read_config, write_config
-from vitrail.train.loop import TrainResult, train
+from vitrail.train.loop import Traces, TrainResult, train
 from vitrail.train.objective import AccumulatingObjective, Batches, LossSums, Objective
 from vitrail.train.weights import load_weights
 
@@ -11,6 +11,7 @@ __all__ = [
     "Batches",
     "LossSums",
     "Objective",
+    "Traces",
     "TrainConfig",
     "TrainResult",
     "load_weights",

@@ -91,6 +91,7 @@ class TrainConfig:
 HOW_NOT_WHAT = frozenset(
     {
         "micro_batches", "device", "sharding", "log_every", "save_every", "evaluate_every",  # how it is carried out
+        "trace_every",  # what is looked at meanwhile
         "run", "data",  # where files lie; the data itself is known by its fingerprint
     }
 )  # fmt: skip

@@ -65,6 +65,14 @@ class Pictured:
 
 
 @dataclass(frozen=True)
+class Traced:
+    """The caller's ``traces`` wrote what the module attends to into a file."""
+
+    step: int
+    path: Path
+
+
+@dataclass(frozen=True)
 class Saved:
     """A checkpoint is on the disk."""
 
@@ -89,7 +97,7 @@ class Finished:
     """Of this session."""
 
 
-Event = Started | Resumed | StepDone | Evaluated | Pictured | Saved | Interrupted | Finished
+Event = Started | Resumed | StepDone | Evaluated | Pictured | Traced | Saved | Interrupted | Finished
 
 
 def ignore(event: Event) -> None:

@@ -3,8 +3,9 @@
 It knows no model and no data: an ``Objective`` gives sums of a loss, ``Batches`` give micro-batches. One process or
 several (``torchrun --nproc-per-node 2 -m vitrail train ...``); only the first one writes and reports.
 
-The order within a step makes resuming exact: step, line of figures, evaluation, picture, checkpoint. What is written
-down of steps up to n is on the disk before a checkpoint of step n, and what is written after it is cut off on resume.
+The order within a step makes resuming exact: step, line of figures, evaluation, picture, trace, checkpoint. What is
+written down of steps up to n is on the disk before a checkpoint of step n. What is written after it is done again on
+resume: lines are cut off, files replaced.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from vitrail.errors import ConfigError
 from vitrail.files import output_errors
 from vitrail.train import snapshot
 from vitrail.train.checkpoint import Checkpoints, load_state
@@ -33,6 +35,7 @@ from vitrail.train.events import (
     Saved,
     Started,
     StepDone,
+    Traced,
     ignore,
 )
 from vitrail.train.folder import claimed
@@ -50,6 +53,27 @@ from vitrail.train.window import Window
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
 Picture = Callable[[nn.Module, Path], None]
 Report = Callable[[Event], None]
+
+MOST_TRACES = 1000
+"""That one run writes: more are no series that anybody would look through."""
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What the module attends to as it learns: before the first step, every so many, and after the last.
+
+    Raises:
+        ConfigError: no number of steps.
+    """
+
+    every: int
+    """Steps between two."""
+    write: Callable[[nn.Module, int, Path], None]
+    """Given the module as it will be used, how many steps it has done, and the file to write, whole or not at all."""
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ConfigError(f"trace_every is {self.every}, but must be 1 or more: change --trace-every.")
 
 
 @dataclass(frozen=True)
@@ -74,6 +98,7 @@ def train(
     *,
     evaluate: Evaluate | None = None,
     picture: Picture | None = None,
+    traces: Traces | None = None,
     report: Report = ignore,
     describe: Mapping[str, Any] | None = None,
 ) -> TrainResult:
@@ -87,10 +112,11 @@ def train(
         batches: this process's micro-batches of each step.
         config: how to train.
         folder: the run; made if it is not there. Afterwards it has config.json, model.safetensors, state.pt,
-            metrics.jsonl, timing.jsonl, TensorBoard's events and pictures/.
+            metrics.jsonl, timing.jsonl, TensorBoard's events, pictures/ and traces/.
         evaluate: module -> figures. Called with the weights to use, in evaluation mode, without gradients, under the
             run's precision, in every process (each sees all of the data, so that none has to wait for another).
         picture: draws the module's doings into the file it is given (a .png).
+        traces: writes what the module attends to into files (.safetensors), in the first process.
         report: told what happens, in the first process.
         describe: what else belongs into config.json (the model, the data), as plain values.
 
@@ -102,7 +128,7 @@ def train(
     """
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
-        session = _Session(stack, objective, batches, config, folder, evaluate, picture, report, describe or {})
+        session = _Session(stack, objective, batches, config, folder, evaluate, picture, traces, report, describe or {})
         finished = session.run(stop)
         if session.one.average is not None:
             session.one.average.store()
@@ -121,11 +147,17 @@ class _Session:
         folder: Path,
         evaluate: Evaluate | None,
         picture: Picture | None,
+        traces: Traces | None,
         report: Report,
         describe: Mapping[str, Any],
     ) -> None:
         self.module, self.batches, self.config, self.folder = objective.module, batches, config, folder
-        self.evaluate, self.picture = evaluate, picture
+        self.evaluate, self.picture, self.traces = evaluate, picture, traces
+        if traces is not None and config.steps > traces.every * MOST_TRACES:
+            raise ConfigError(
+                f"{config.steps:,} steps with a trace at every {traces.every:,} would write more than {MOST_TRACES:,} "
+                f"traces: give --trace-every {-(-config.steps // MOST_TRACES):,} or more."
+            )
         device = pick_device(config.device)
         if device == "cpu":
             keep_freed_memory()
@@ -152,6 +184,8 @@ class _Session:
         self.precision = precision
         self.module.train()
         self.one = OneStep(objective, config, precision, self.processes)
+        if traces is not None and self.processes.sharded:
+            raise ConfigError("traces need the whole model in one process, and --sharding fsdp spreads it: use ddp.")
         self.step, self.window = 0, Window()
         if path is not None:
             self._resume(state, path)
@@ -173,6 +207,8 @@ class _Session:
         with ExitStack() as stack:
             stream = iter(self.batches)
             stack.callback(getattr(stream, "close", lambda: None))  # a generator may hold a thread
+            if self.step == 0:
+                self._trace()
             while self.step < self.config.steps:
                 begun = time.perf_counter()
                 figures = self.one(self.step, next(stream), stop.wanted)
@@ -185,6 +221,8 @@ class _Session:
                     self._log()
                 if last or _due(self.step, self.config.evaluate_every):
                     self._look()
+                if self.traces is not None and (last or _due(self.step, self.traces.every)):
+                    self._trace()
                 if last or figures.stop or _due(self.step, self.config.save_every):
                     self._save()
                 if figures.stop and not last:
@@ -231,6 +269,18 @@ class _Session:
             finally:
                 part.unlink(missing_ok=True)
         self.report(Pictured(self.step, path))
+
+    def _trace(self) -> None:
+        """Write down what the module attends to, with the weights to use."""
+        if self.traces is None:
+            return
+        path = self.folder / "traces" / f"step-{self.step:06d}.safetensors"
+        with self.processes.together(), self._for_use():
+            if self.processes.is_main:
+                with output_errors(path):
+                    path.parent.mkdir(exist_ok=True)
+                self.traces.write(self.module, self.step, path)
+                self.report(Traced(self.step, path))
 
     @contextlib.contextmanager
     def _for_use(self) -> Iterator[None]:

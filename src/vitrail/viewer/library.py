@@ -14,7 +14,7 @@ from typing import Any
 
 from vitrail.errors import DataError, TraceError
 from vitrail.trace import load_trace
-from vitrail.viewer.page import Entry
+from vitrail.viewer.page import Entry, about
 
 SUFFIX = ".safetensors"
 MOST_FILES = 2000
@@ -47,8 +47,8 @@ class Library:
         place = Path(path).resolve()
         name = name or place.stem
         identity = identity or hashlib.blake2b(os.fsencode(place), digest_size=8).hexdigest()
-        about, error = _about(place)
-        entry = Entry(identity, name, "http", f"/traces/{identity}", error, about)
+        known, error = _known(place)
+        entry = Entry(identity, name, "http", f"/traces/{identity}", error, known)
         with self._lock:
             self._listed[identity] = Listed(entry, place, origin)
         return entry
@@ -113,7 +113,7 @@ def says_it_is_one(path: Path) -> bool:
         return False
 
 
-def _about(path: Path) -> tuple[Mapping[str, Any], str | None]:
+def _known(path: Path) -> tuple[Mapping[str, Any], str | None]:
     """What a page lists of a trace before it is opened, or why it can't be."""
     try:
         trace = load_trace(path)
@@ -121,10 +121,4 @@ def _about(path: Path) -> tuple[Mapping[str, Any], str | None]:
         return {}, str(error)
     except (ValueError, TypeError, KeyError, IndexError, RecursionError, MemoryError) as error:
         return {}, f"{path.name} can't be read as a trace ({type(error).__name__}): capture it again."
-    known = trace.provenance
-    return {
-        "model": known.model,
-        "weights": known.weights,
-        "texts": [text[:200] for text in known.texts],
-        "streams": list(trace.streams),
-    }, None
+    return {**about(trace.provenance), "streams": list(trace.streams)}, None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vitrail.errors import ConfigError, OutputError, TraceError
 from vitrail.trace import Trace, load_trace
-from vitrail.viewer.page import Entry, pieces
+from vitrail.viewer.page import Entry, about, pieces
 
 LIMIT = 64 * 2**20
 """Bytes of a file unless asked otherwise: about what a browser opens in a second or two, and a mail still carries."""
@@ -93,9 +93,7 @@ def embedded(traces: Traces | Sequence[Traces] | Mapping[str, Traces], stack: Ex
         else:
             place = Path(trace)
             trace = load_trace(place)
-        known = trace.provenance
-        about = {"model": known.model, "weights": known.weights, "texts": [text[:200] for text in known.texts]}
-        entries.append(Entry(f"t{number}", name, "embedded", about=about, path=place))
+        entries.append(Entry(f"t{number}", name, "embedded", about=about(trace.provenance), path=place))
     return entries
 
 

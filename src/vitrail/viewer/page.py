@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from vitrail.trace import Provenance
+
 STATIC = Path(__file__).parent / "static"
 KINDS = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 """What of the static folder is served, and as what."""
@@ -39,7 +41,7 @@ class Entry:
     error: str | None = None
     """Why it can't be read, in one sentence."""
     about: Mapping[str, Any] = field(default_factory=dict)
-    """What is known of it without reading it: model, weights, texts."""
+    """What is known of it without reading it: ``about``."""
     path: Path | None = None
     """Of an embedded one: the file."""
 
@@ -47,6 +49,12 @@ class Entry:
         """As the page gets it."""
         fields = {"id": self.id, "name": self.name, "kind": self.kind, "url": self.url, "error": self.error}
         return {**{name: value for name, value in fields.items() if value is not None}, **self.about}
+
+
+def about(known: Provenance) -> dict[str, Any]:
+    """What a page is told of a trace before it opens it; a step makes it one of a series."""
+    step = {} if known.step is None else {"step": known.step}
+    return {"model": known.model, "weights": known.weights, "texts": [text[:200] for text in known.texts], **step}
 
 
 def page(

@@ -4,6 +4,7 @@ import test from "node:test";
 import { headColours, oklch, ramp } from "vitrail/colour.js";
 import { label, number, shown } from "vitrail/dom.js";
 import { svgPen } from "vitrail/pens.js";
+import { before, seriesOf } from "vitrail/series.js";
 import { START, createStore, fromAddress, lookedAt, toAddress } from "vitrail/store.js";
 
 const STRANGE = ['a&b=c#d', "<script>alert(1)</script>", "ä 中 🎈", "%00", '"', "", "a+b c"];
@@ -98,4 +99,19 @@ test("what can't be seen in a token is written as a sign", () => {
   assert.equal(number(-Infinity), "−∞");
   const patches = { kind: "patches", texts: null, grid: [2, 3], places: Int32Array.of(-1, 4) };
   assert.deepEqual([label(patches, 0), label(patches, 1)], ["CLS", "1,1"]);
+});
+
+test("checkpoints of one model on one input are a series, by their steps", () => {
+  const [model, texts] = ["runs/a", ["a text"]];
+  const offered = new Map([
+    ["late", { model, texts, step: 900 }],
+    ["begun", { model, texts: [...texts], step: 0 }],
+    ["broken", { model, texts, step: 3, error: "it can't be read." }],
+    ["other input", { model, texts: ["another"], step: 5 }],
+    ["finished", { model, texts }],
+    ["middle", { model, texts, step: 50 }],
+  ]);
+  assert.deepEqual(seriesOf(offered, "middle").map(({ id, step }) => [id, step]), [["begun", 0], ["middle", 50], ["late", 900]]);
+  for (const alone of ["finished", "other input", "nowhere"]) assert.deepEqual(seriesOf(offered, alone), []);
+  assert.deepEqual(["late", "middle", "begun", "finished"].map((id) => before(offered, id)), ["middle", "begun", "", ""]);
 });

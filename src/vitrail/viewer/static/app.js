@@ -18,6 +18,8 @@ import { scoreOf } from "vitrail/mapping.js";
 import { painter } from "vitrail/painter.js";
 import { readiness } from "vitrail/readiness.js";
 import { fitting } from "vitrail/scene.js";
+import { scrubber } from "vitrail/scrubber.js";
+import { before, seriesOf } from "vitrail/series.js";
 import { fileSource } from "vitrail/source.js";
 import { createStore, restored } from "vitrail/store.js";
 import { toolbar } from "vitrail/toolbar.js";
@@ -29,17 +31,20 @@ import { crew as makeCrew } from "vitrail/worker.js";
 /** @typedef {import("vitrail/types.js").Source} Source */
 
 const NOWHERE = { pin: null, query: -1, key: -1, hover: null };
+/** Traces that stay open: each keeps its beginning and the heads that were looked at. */
+const MOST_OPEN = 6;
 
 /**
  * Start the page.
  * @param {import("vitrail/hosts.js").Config} config
  */
 export function boot(config) {
-  /** @type {Map<string, {name: string, source: Source, error?: string}>} */
+  /** @type {Map<string, {name: string, source: Source} & import("vitrail/series.js").Known>} */
   const offered = new Map(config.sources.map((entry) => [entry.id, entry]));
-  /** @type {Map<string, Promise<OpenTrace>>} */
+  /** @type {Map<string, Promise<OpenTrace>>} the one that was used last at the end */
   const opened = new Map();
-  const first = config.sources.find(({ error }) => !error)?.id ?? config.sources[0]?.id ?? "";
+  const listed = config.sources.find(({ error }) => !error)?.id ?? config.sources[0]?.id ?? "";
+  const first = seriesOf(offered, listed).at(-1)?.id ?? listed; // of a run, how far it has come
   const asked = location.hash.length > 1;
   const store = createStore({ theme: chosenTheme(), ...addressed(location.hash) });
   /** @type {{trace: OpenTrace, other: OpenTrace | null} | null} */
@@ -60,6 +65,7 @@ export function boot(config) {
   });
   const map = headMap(parts.map, store);
   const side = inspector(parts.inspector, store);
+  const scrub = scrubber(parts.scrubber, store);
   const bar = toolbar(parts.toolbar, store, [
     { label: "SVG", title: "Save what is seen as SVG", run: () => saving((drawn) => exportSvg(drawn, fileName(), paint.paper())) },
     { label: "PNG", title: "Save what is seen as PNG", run: () => saving((drawn) => exportPng(drawn, fileName(), paint.paper())) },
@@ -105,9 +111,14 @@ export function boot(config) {
     if (!entry) return null;
     if (entry.error) throw new Error(entry.error);
     const found = opened.get(id) ?? openTrace(entry.source);
+    opened.delete(id);
     opened.set(id, found);
+    for (const old of [...opened.keys()].slice(0, -MOST_OPEN)) opened.delete(old);
     try {
-      return await found;
+      const trace = await found;
+      const { model, texts, step } = trace.provenance;
+      if (step !== null) Object.assign(entry, { model, texts: texts.map((text) => text.slice(0, 200)), step });
+      return trace;
     } catch (error) {
       opened.delete(id);
       throw error;
@@ -153,7 +164,9 @@ export function boot(config) {
     const stale = () => mine !== turn || frame !== 0;
     try {
       const state = store.get();
-      const [one, two] = await Promise.all([open(state.trace), open(state.other)]);
+      // Where nothing stands beside a checkpoint, the one before it does.
+      const earlier = state.swapped && !state.other ? before(offered, state.trace) : "";
+      const [one, two] = await Promise.all([open(state.trace), open(state.other || earlier)]);
       if (stale()) return;
       if (!one) {
         nothing();
@@ -169,6 +182,7 @@ export function boot(config) {
         return;
       }
       top.update(one, two);
+      scrub.update(seriesOf(offered, state.trace), state.trace, two ? earlier : "");
       document.title = [shown(trace.name), config.title].filter((part, at, all) => part && all.indexOf(part) === at).join(" · ");
       await paint.paint(trace, other, stale);
       if (stale()) return;
@@ -227,7 +241,7 @@ export function boot(config) {
   });
   // By now the address may have been written over, by what was looked at before: the event still has what was asked for.
   window.addEventListener("hashchange", ({ newURL }) => store.set({ ...addressed(new URL(newURL).hash), hover: null }));
-  keyboard(store, () => current);
+  keyboard(store, () => current, () => Boolean(store.get().other || before(offered, store.get().trace)));
   parts.file.addEventListener("change", () => {
     for (const file of parts.file.files ?? []) take(file);
     parts.file.value = ""; // so that the same file can be chosen again

@@ -18,6 +18,7 @@ import { base64Source, httpSource, portSource } from "vitrail/source.js";
  * @property {string} [model] what is known of it before it is opened
  * @property {string} [weights]
  * @property {string[]} [texts]
+ * @property {number} [step] of a run that was being trained: how far it had come
  * @property {import("vitrail/types.js").Source} source
  */
 

@@ -17,7 +17,7 @@ const KEYS = /** @type {[string, string][]} */ ([
   ["arrows", "in the map: move between heads; in a drawing: ↑ ↓ the query, ← → the key"],
   ["Enter", "in a drawing: keep the query and key that are pointed at, or let go"],
   ["P", "pin the link: the map shows which heads make it"],
-  ["Space", "held: show the trace beside this one in its place"],
+  ["Space", "held: show the trace beside this one in its place, or the checkpoint before"],
   ["W", "words or tokens"],
   ["T", "light or dark"],
   ["Esc", "let go of everything"],
@@ -27,11 +27,12 @@ const KEYS = /** @type {[string, string][]} */ ([
 /**
  * @param {Store} store
  * @param {() => {trace: import("vitrail/types.js").OpenTrace} | null} current
+ * @param {() => boolean} beside whether there is something that Space shows instead
  */
-export function keyboard(store, current) {
+export function keyboard(store, current, beside) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || document.querySelector("dialog[open]")) return;
-    if (event.key === " " && store.get().other && !pressable(event.target)) {
+    if (event.key === " " && beside() && !pressable(event.target)) {
       event.preventDefault();
       if (!event.repeat) store.set({ swapped: true });
       return;
@@ -83,12 +84,12 @@ function action(key, state, trace) {
 
 /** @param {EventTarget | null} target */
 function typing(target) {
-  return target instanceof HTMLElement && target.matches("input:not([type=checkbox]), textarea, select");
+  return target instanceof HTMLElement && target.matches("input:not([type=checkbox], [type=range]), textarea, select");
 }
 
 /** @param {EventTarget | null} target */
 function pressable(target) {
-  return target instanceof HTMLElement && target.matches("button, input, summary");
+  return target instanceof HTMLElement && target.matches("button, input:not([type=range]), summary");
 }
 
 /** @param {Store} store */

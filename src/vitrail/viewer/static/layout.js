@@ -13,13 +13,14 @@ export function layout() {
     map: el("nav", { class: "map", "aria-label": "all heads" }),
     live: el("div", { class: "live", hidden: true }),
     toolbar: el("div", { class: "toolbar" }),
+    scrubber: el("div", { class: "scrubber", hidden: true }),
     stage: el("div", { class: "stage", id: "stage", role: "tabpanel", "aria-busy": "true", tabindex: -1 }),
     behind: el("div", { class: "unseen", "aria-label": "the picture as numbers", role: "region" }),
     notice: el("div", { class: "notice", role: "alert", hidden: true }),
     inspector: el("aside", { "aria-label": "inspector", tabindex: 0 }),
     file,
   };
-  const main = el("main", {}, parts.live, parts.toolbar, parts.stage, parts.behind, parts.notice, file);
+  const main = el("main", {}, parts.live, parts.toolbar, parts.scrubber, parts.stage, parts.behind, parts.notice, file);
   const app = /** @type {HTMLElement} */ (document.getElementById("app"));
   app.replaceChildren(parts.header, parts.map, main, parts.inspector);
   return parts;

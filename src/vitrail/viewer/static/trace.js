@@ -233,5 +233,6 @@ function readProvenance(found) {
     seed: found.whole("seed"),
     versions: found.names("versions"),
     notes: found.names("notes"),
+    step: found.whole("step"),
   };
 }

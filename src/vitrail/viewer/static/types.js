@@ -94,6 +94,7 @@
  * @property {number | null} seed
  * @property {Record<string, string>} versions
  * @property {Record<string, string>} notes
+ * @property {number | null} step how many steps of training the model had done, where it was being trained
  */
 
 /**
