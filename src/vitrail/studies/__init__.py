@@ -22,6 +22,7 @@ CHAPTERS: Mapping[str, Mapping[str, str]] = {
         "sentence-order": "when the order changes, what moves with a word and what stays at its position?",
         "head-roles": "what is each head of a trained BERT for? (Clark et al. 2019)",
         "entropy-gap": "how far from uniform is attention before training?",
+        "trained-untrained": "what sets trained attention apart from untrained, however that was drawn?",
         "induction": "does a second layer learn to look up what came next before? (Olsson et al. 2022)",
         "feeling-gradients": "do gradients tell which heads matter for a feeling? (Michel et al. 2019)",
     },

@@ -23,6 +23,7 @@ Name = Literal[
     "network-cost",
     "feeling-gradients",
     "sentence-order",
+    "trained-untrained",
 ]
 """As the keys of ``vitrail.studies.STUDIES``."""
 Asked = Literal[Name, "all", "report"]
@@ -56,6 +57,8 @@ class StudyRecipe:
     feeling-gradients: do gradients tell which heads matter for a feeling?
 
     sentence-order: when the order changes, what moves with a word and what stays at its position?
+
+    trained-untrained: what sets trained attention apart from untrained, however that was drawn?
 
     all: every study, but for those whose results are there already; then the page.
 
