@@ -26,7 +26,9 @@ CHAPTERS: Mapping[str, Mapping[str, str]] = {
         "induction": "does a second layer learn to look up what came next before? (Olsson et al. 2022)",
         "feeling-gradients": "do gradients tell which heads matter for a feeling? (Michel et al. 2019)",
     },
-    "Summarization": {},
+    "Summarization": {
+        "decoding-cost": "what does a text cost, with a cache and without? (Vaswani et al. 2017)",
+    },
 }
 """The exercise's parts, and in each the studies that answer its questions, in their order: a line a study, its name and
 its question. A new study adds its line here."""

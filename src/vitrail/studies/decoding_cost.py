@@ -4,9 +4,9 @@ A decoder that masks what comes later can keep the keys and values of what it wr
 through the decoder, and a text of n tokens n of these. Without a cache each step computes the whole text again: n²/2.
 Attention itself looks at all tokens in both, which adds a n² to the one and an n³ to the other, with small factors.
 
-One text is written greedily about one source by the course's Transformer (4 + 4 blocks, 512 wide), whose summaries have
-128 tokens at most, with random weights, on which nothing here depends, in float32 on one core; then with several beams.
-The encoder's part is left out. Multiply-adds are closed forms (``rereading.py``), which tests compare with a count.
+One text is written greedily about one source by the course's Transformer (4 + 4 blocks, 512 wide) with random weights,
+on which nothing here depends, in float32 on one core; then with several beams. The encoder's part is left out.
+Multiply-adds are closed forms (``rereading.py``), which tests compare with a count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,9 +31,9 @@ from vitrail.text.options import Decoding
 from vitrail.text.presets import course
 from vitrail.text.transformer import Transformer
 
-LENGTHS, QUICK_LENGTHS = (8, 16, 32, 64, 128), (4, 8, 16)
-"""Tokens of a text."""
-BEAMS, QUICK_BEAMS = (1, 2, 4, 8), (1, 4)
+LENGTHS, QUICK_LENGTHS = (8, 16, 32, 64), (4, 8, 16)
+"""Tokens of a text; summaries are cut at the longest, unless --longest-summary says otherwise."""
+BEAMS, QUICK_BEAMS = (1, 2, 4), (1, 4)
 ROUNDS, QUICK_ROUNDS = 4, 2
 SOURCE, QUICK_SOURCE = 256, 64
 """Tokens of the source."""
@@ -173,8 +173,9 @@ def _words(
         "once for all of them",
         _gain(times, lengths),
         "all three ways write the same text" if same else "the texts differ, by rounding: near ties went another way",
-        "this shows that a cache makes a text's cost grow with its length instead of its square, and that time follows "
-        "later than multiply-adds do: a step of one token waits for weights to come from memory, whatever is kept",
+        "this shows that a cache makes a text's multiply-adds grow with its length in place of its square, and that "
+        "time follows late: texts as short as these pay for each step (the weights, read from memory once more), "
+        "whatever is kept, and a cache saves much less time than multiply-adds",
         "it can't show what larger models, batches, GPUs or sources of another length come to, and the machine is "
         "shared: ratios within a round are what can be told",
     )

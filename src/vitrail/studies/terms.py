@@ -21,6 +21,7 @@ Name = Literal[
     "same-word",
     "entropy-gap",
     "network-cost",
+    "decoding-cost",
     "feeling-gradients",
     "sentence-order",
     "trained-untrained",
@@ -53,6 +54,8 @@ class StudyRecipe:
     entropy-gap: how far from uniform is attention before training?
 
     network-cost: what do FaceNet's networks cost, beside ResNet-50?
+
+    decoding-cost: what does a text cost, with a cache and without?
 
     feeling-gradients: do gradients tell which heads matter for a feeling?
 
