@@ -18,7 +18,6 @@ from vitrail.homework.attention_numbers import (
     strongest,
 )
 from vitrail.homework.attention_reading import BERT_TEXTS, BOTH
-from vitrail.homework.findings import study_blocks
 from vitrail.homework.pages import Block, Heading, Links, Points, Question, Table, Text, Yours
 from vitrail.homework.shelf import EVERY_HEAD, head
 from vitrail.studies.same_word import SHARED, WORD
@@ -32,7 +31,6 @@ LARGEST = 0.693
 
 def about_bert(context: Context) -> Question:
     """All parts of the question, in its order."""
-    studies = [("causal-bidirectional", "b-study-gpt-and-bert"), ("same-word", "b-study-same-word")]
     return Question(
         KEY,
         "BERT",
@@ -50,8 +48,7 @@ def about_bert(context: Context) -> Question:
             *_same_word(context),
             Heading("Reading both ways: another order"),
             *_order(context),
-            *(block for name, file in studies for block in study_blocks(context.results, name, file, context.shelf)),
-            *study_blocks(context.results, "sentence-order", "b-study-sentence-order", context.shelf),
+            *context.studies(KEY),
             Yours(
                 "Which layers do what; why so much attention goes to tokens without a meaning; what BERT can do that "
                 f"the GPT can't, and the other way round; what “{WORD}” is in each sentence, as far as its states "

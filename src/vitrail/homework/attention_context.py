@@ -1,16 +1,25 @@
 """What every question on attention is answered from, and how its figures are written."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vitrail.homework.attention_reading import UNTRAINED, Reader
+from vitrail.homework.findings import study_blocks
+from vitrail.homework.pages import Block
 from vitrail.homework.shelf import Shelf
 from vitrail.trace import Trace, label_heads
 
 FEW = 5_000_000
 """Parameters of a run below which it is called tiny."""
+STUDIES: Mapping[str, tuple[str, ...]] = {
+    "a": ("induction",),
+    "b": ("causal-bidirectional", "same-word", "sentence-order"),
+    "c": ("head-roles",),
+    "d": ("trained-untrained", "entropy-gap", "feeling-gradients"),
+}
+"""Studies that measure what a question asks for."""
 NAMELESS = ("unclear", "broad")
 """What ``label_heads`` calls a head that looks nowhere in particular."""
 
@@ -39,6 +48,11 @@ class Context:
     def tiny(self) -> bool:
         """Whether the GPT is a run of ours that is too small to know English."""
         return self.gpt.run is not None and self.gpt.parameters < FEW
+
+    def studies(self, key: str) -> Iterator[Block]:
+        """What studies found on a question, or their commands."""
+        for name in STUDIES[key]:
+            yield from study_blocks(self.results, name, f"{key}-study-{name}", self.shelf)
 
     def shape(self, name: str) -> tuple[int, int]:
         """Layers and heads of a trace's model."""

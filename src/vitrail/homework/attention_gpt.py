@@ -7,7 +7,6 @@ import numpy as np
 from vitrail.homework.attention_context import NAMELESS, Context, beside, decimals, listed, percent, quoted
 from vitrail.homework.attention_numbers import Link, by_layer, habits, if_uniform, layers_of, overall, strongest
 from vitrail.homework.attention_reading import GPT_TEXTS
-from vitrail.homework.findings import study_blocks
 from vitrail.homework.pages import Block, Heading, Links, Points, Question, Table, Yours
 from vitrail.homework.shelf import EVERY_HEAD, head
 from vitrail.trace import Trace, head_scores, label_heads
@@ -31,7 +30,7 @@ def about_gpt(context: Context) -> Question:
             Heading("Between layers"),
             *_between_layers(context, *examples[-1][::2]),
             *_predictions(examples),
-            *study_blocks(context.results, "induction", "a-study-induction", context.shelf),
+            *context.studies(KEY),
             Yours(
                 "What is alike in the three examples and what isn't; how the first layers differ from the last; and "
                 "which picture or view made you think so."

@@ -7,7 +7,6 @@ import numpy as np
 from vitrail.homework.attention_context import NAMELESS, Context, percent, quoted
 from vitrail.homework.attention_numbers import divergence, strongest
 from vitrail.homework.attention_reading import BERT_TEXTS, BOTH, trained_ones
-from vitrail.homework.findings import study_blocks
 from vitrail.homework.pages import Block, Heading, Links, Points, Question, Table, Text, Yours
 from vitrail.homework.shelf import ATLAS, EVERY_HEAD, head
 from vitrail.trace import Trace, label_heads
@@ -36,7 +35,7 @@ def about_heads(context: Context) -> Question:
         "Do heads look for different things, and for which?",
         (
             *_roles(context),
-            *study_blocks(context.results, "head-roles", "c-study-head-roles", context.shelf),
+            *context.studies("c"),
             Yours("Which heads you would name, and for what; what a head does that no role here describes."),
         ),
     )

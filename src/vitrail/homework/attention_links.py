@@ -8,7 +8,6 @@ from vitrail.homework.attention_context import Context, decimals, named_heads, p
 from vitrail.homework.attention_numbers import Link, first_piece, if_uniform, link, overall, strongest
 from vitrail.homework.attention_pictures import gradient_maps
 from vitrail.homework.attention_reading import BERT_TEXTS, UNTRAINED
-from vitrail.homework.findings import study_blocks
 from vitrail.homework.pages import Block, Formula, Heading, Points, Question, Table, Text, Yours
 from vitrail.homework.shelf import EVERY_HEAD, head
 from vitrail.trace import Trace, head_scores
@@ -35,8 +34,7 @@ def about_training(context: Context) -> Question:
             *_pairs(context),
             Heading("The gradients of that head"),
             *_gradients(context),
-            *study_blocks(context.results, "trained-untrained", "d-study-trained-untrained", context.shelf),
-            *study_blocks(context.results, "entropy-gap", "d-study-entropy-gap", context.shelf),
+            *context.studies(KEY),
             Yours(
                 "What you expected before you looked; which words should attend strongly and whether a head does it; "
                 "what it means that the gradient is large where the weight is small, or the other way round."
