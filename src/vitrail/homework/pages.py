@@ -322,6 +322,8 @@ overflow-x:auto;font:13px/1.5 ui-monospace,monospace}
 @media print{
 body{font-size:10.5pt}main{max-width:none;padding:0}
 h2{break-after:avoid}section{break-before:page}.foot{break-before:auto}h3{break-after:avoid}
-.table{overflow:visible}table{font-size:8pt}th,td{padding:.2rem .4rem}tr,.command,.yours{break-inside:avoid}nav,.views{display:none}a{color:inherit;text-decoration:none}
+.table{overflow:visible}table{font-size:8pt}
+th,td{padding:.2rem .4rem}
+tr,.command,.yours{break-inside:avoid}nav,.views{display:none}a{color:inherit;text-decoration:none}
 }
 """
