@@ -46,3 +46,27 @@ def test_the_gaps_that_are_known() -> None:
     for length in ("16", "64"):
         assert np.mean(gaps[length]["768"]) == pytest.approx(0.03, abs=0.002)
         assert np.mean(gaps[length]["256"]) == pytest.approx(0.003, abs=0.0005)
+
+
+def test_what_is_hidden_is_guessed_better_than_by_any_fill() -> None:
+    """By a fifth and more with the usual share, as the demo must."""
+    settings = found("mask-ratio", "digits")["settings"]
+    for ratio, of in settings.items():
+        best = np.minimum(of["mean_image"], of["bilinear"])
+        assert (np.array(of["model"]) < (0.8 if ratio == "0.75" else 1.0) * best).all()
+
+
+def test_where_labels_are_fewest_a_masked_autoencoder_helps() -> None:
+    facts = found("label-fraction", "digits")
+    assert facts["seeds"] >= 2
+    fewest = min(facts["gains"], key=int)
+    assert facts["gains"][fewest]["interval"][0] > 0
+
+
+def test_a_trained_masked_autoencoder_looks_nearer_and_at_fewer_patches_than_its_twins() -> None:
+    facts = found("mae-attention", "glyphs")
+    for layer in facts["layers"]:
+        assert layer["distance"]["beside_untrained"]["interval"][1] < 0
+        assert layer["entropy"]["beside_untrained"]["interval"][1] < 0
+    assert facts["shown"] is not None
+    assert found("mae-attention", "cifar10, twenty-0/mae")["shown"] is None, "photographs aren't ours to publish"

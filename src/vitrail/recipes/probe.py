@@ -123,15 +123,15 @@ def _subjects(
     from vitrail.nn.randomness import derive_seed
     from vitrail.vision import ViT
 
-    yield "trained encoder", _features(opened.encoder, kind, train, test, recipe)
+    yield "trained encoder", features(opened.encoder, kind, train, test, recipe)
     if recipe.baselines:
         torch.manual_seed(derive_seed(recipe.seed, "untrained"))
-        yield "untrained encoder", _features(ViT(opened.encoder.config), kind, train, test, recipe)
+        yield "untrained encoder", features(ViT(opened.encoder.config), kind, train, test, recipe)
         if kind != "attentive":
-            yield "raw pixels", _features(None, kind, train, test, recipe)
+            yield "raw pixels", features(None, kind, train, test, recipe)
 
 
-def _features(encoder: "ViT | None", kind: str, train: "ImageSet", test: "ImageSet", recipe: ProbeRecipe) -> "Features":
+def features(encoder: "ViT | None", kind: str, train: "ImageSet", test: "ImageSet", recipe: ProbeRecipe) -> "Features":
     """What an encoder makes of the images; the normalised pixels themselves without one."""
     import torch
 

@@ -16,7 +16,11 @@ CHAPTERS: Mapping[str, Mapping[str, str]] = {
         "face-jpeg": "how much JPEG compression does a network stand? (FaceNet, table 4)",
         "face-pixels": "how few pixels are enough? (FaceNet, table 4)",
     },
-    "Masked autoencoders": {},
+    "Masked autoencoders": {
+        "mask-ratio": "how much should be hidden? (MAE, figure 5)",
+        "mae-attention": "what does a masked autoencoder look at?",
+        "label-fraction": "what is a masked autoencoder worth where labels are few?",
+    },
     "Attention": {
         "same-word": "is a word's state another where it means something else?",
         "sentence-order": "when the order changes, what moves with a word and what stays at its position?",

@@ -60,6 +60,27 @@ class Interval:
         return {"value": self.value, "standard_error": self.error, "interval": [self.low, self.high]}
 
 
+def over_seeds_and_examples(values: Sequence[float], variance: float) -> Interval:
+    """The mean over seeds, and how far it would stray with other test examples and other seeds.
+
+    Student's t, with the degrees of freedom of Welch and Satterthwaite.
+
+    Args:
+        values: one a seed.
+        variance: of the mean, were it taken on other test examples.
+    """
+    from scipy.special import stdtrit
+
+    seeds, freedom = 0.0, np.inf
+    if len(values) > 1:
+        seeds = float(np.var(values, ddof=1)) / len(values)
+    if seeds > 0:
+        freedom = (variance + seeds) ** 2 / (seeds**2 / (len(values) - 1))
+    mean, error = float(np.mean(values)), sqrt(variance + seeds)
+    half = float(stdtrit(freedom, 0.975)) * error
+    return Interval(mean, error, mean - half, mean + half)
+
+
 @dataclass(frozen=True)
 class Vals:
     """VAL at one FAR of one setting.
@@ -73,21 +94,8 @@ class Vals:
     draws: Float64[Tensor, "seeds draws"]
 
     def interval(self) -> Interval:
-        """The mean over seeds, and how far it would stray with other test people and other seeds.
-
-        Student's t, with the degrees of freedom of Welch and Satterthwaite.
-        """
-        from scipy.special import stdtrit
-
-        people, seeds = float(self.draws.mean(0).var()), 0.0
-        freedom = np.inf
-        if len(self.values) > 1:
-            seeds = float(self.values.var()) / len(self.values)
-        if seeds > 0:
-            freedom = (people + seeds) ** 2 / (seeds**2 / (len(self.values) - 1))
-        mean, error = float(self.values.mean()), sqrt(people + seeds)
-        half = float(stdtrit(freedom, 0.975)) * error
-        return Interval(mean, error, mean - half, mean + half)
+        """The mean over seeds, and how far it would stray with other test people and other seeds."""
+        return over_seeds_and_examples(self.values.tolist(), float(self.draws.mean(0).var()))
 
     def minus(self, other: "Vals") -> Interval:
         """The difference of two settings, seed by seed and draw by draw."""

