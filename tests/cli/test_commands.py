@@ -142,7 +142,9 @@ class TestCommands:
         assert following == "vitrail view runs/demo"
         assert_parses(following)
         names = {"digit", "digit-untrained", "character", "character-untrained", "docstring", "docstring-untrained"}
-        assert {path.stem for path in Path("runs/demo/traces").glob("*.safetensors")} == names
+        found = {path.stem for path in Path("runs/demo/traces").glob("*.safetensors")}
+        assert {name for name in found if not name.startswith("step-")} == names
+        assert len(found - names) == 2, "before and after the few steps of this demo"
 
 
 def test_the_demo_ends_with_small_tables(

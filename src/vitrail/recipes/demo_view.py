@@ -1,7 +1,8 @@
 """The demo's part that is looked at: a page that is open while it trains, and what each trained model attends to.
 
-The page begins with the traces that come with Vitrail; those of the models that were just trained, each beside its
-untrained twin, are put in as they are done, and stay in the demo's folder for ``vitrail view``.
+The page begins with the traces that come with Vitrail; those of the masked autoencoder as it learns, and of all models
+that were trained, each beside its untrained twin, are put in as they are done, and stay in the demo's folder for
+``vitrail view``.
 """
 
 import json
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vitrail.errors import VitrailError
-from vitrail.recipes.events import Note, Report
+from vitrail.recipes.events import Event, Note, Report
 from vitrail.recipes.example_images import character, digit
 from vitrail.recipes.results import write_bytes
 from vitrail.recipes.view import answering
@@ -51,6 +52,18 @@ def watching(report: Report) -> Iterator[tuple[str | None, Show]]:
         return
     with answering(library, listening, "127.0.0.1") as url:
         yield url, show
+
+
+def showing(report: Report, show: Show) -> Report:
+    """A report that also puts in each trace of what the masked autoencoder has learned so far."""
+    from vitrail.train.events import Traced
+
+    def heard(event: Event) -> None:
+        if isinstance(event, Traced):
+            show(f"masked autoencoder, step {event.step:,}", event.path)
+        report(event)
+
+    return heard
 
 
 def show_vision(recipe: "DemoRecipe", report: Report, show: Show) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vitrail.recipes.demo_view import Show, show_vision
+from vitrail.recipes.demo_view import Show, show_vision, showing
 from vitrail.recipes.events import Note, Report
 from vitrail.recipes.mae import MAERecipe
 from vitrail.recipes.mae import run as pretrain
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 LABELS = 10
 """Labels per class that the probes may read: few, since that is where pretraining pays."""
+
+TRACE_EVERY = 120
+"""Steps of pretraining between two traces: the first picture of a model of one's own is there in seconds."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,11 @@ def run(recipe: "DemoRecipe", report: Report, show: Show) -> VisionPart | None:
             muon_lr=1.5e-2,
             warmup_epochs=1,
             evaluate_every=0,
+            trace_every=TRACE_EVERY,
             precision=recipe.precision,
             device=recipe.device,
         ),
-        report,
+        showing(report, show),
     )
     if not trained.finished:
         return None
