@@ -86,7 +86,7 @@ def trained(recipe: StudyRecipe, layers: int, seed: int, report: Report) -> tupl
     model = LanguageModel(config)
     batches = PieceBatches(ROWS, derive_seed(seed, "pieces"))
     known = {"study": "induction", "model": asdict(config)}
-    result = train(CausalObjective(model), batches, loop, folder, evaluate=_look, describe=known)
+    result = train(CausalObjective(model), batches, loop, folder, evaluate=_look, report=report, describe=known)
     if not result.finished:
         raise Stopped
     figures = read_figures(folder / METRICS)
