@@ -14,7 +14,7 @@ from vitrail.errors import OutputError
 from vitrail.recipes.events import Report
 from vitrail.studies.report import write_page
 from vitrail.studies.report_markdown import markdown
-from vitrail.studies.report_parts import Words, gather, lasted, sentence
+from vitrail.studies.report_parts import THAT, Words, gather, lasted, sentence
 from vitrail.studies.running import run
 from vitrail.studies.terms import Finding, StudyRecipe
 
@@ -183,6 +183,8 @@ def test_words_become_sentences() -> None:
         "BERT is?",
         "64 are.",
     ]
+    assert THAT.sub("", "This shows that a is so, and that b is.") == "This shows that a is so, and that b is."
+    assert THAT.sub("", "This shows that a is so.") == "a is so."
     assert [lasted(seconds) for seconds in (0.4, 99.4, 100, 3600)] == ["0 s", "99 s", "2 min", "60 min"]
 
 

@@ -12,7 +12,8 @@ from vitrail.studies.running import FIGURE, RESULTS, read_results
 
 SHOWS, LIMITS = ("this shows",), ("it can't", "this can't")
 """How a study's words begin that say what it shows, and what it can't."""
-THAT = re.compile("^This shows that ")
+THAT = re.compile(r"^This shows that (?!.* and that )")
+"""What the summary leaves out."""
 PLAIN = re.compile(r"[a-z][a-z'-]*[,;:]?")
 """A first word that takes a capital; a name as v1 or a word in quotes doesn't."""
 PAPERS: Mapping[str, str] = {
