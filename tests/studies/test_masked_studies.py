@@ -139,6 +139,9 @@ def test_words_of_mask_ratios() -> None:
     assert "to fine-tuning too small to tell (-4.0 to +4.0) beside the same net from scratch" in words[3]
     assert "75% hidden (90%: too small to tell)" in words[4]
     assert "75% hidden (25% and 50%: too small to tell)" in words[4]
+    found[0.75]["model"] = [4.1]
+    words = mask_ratio._words(found, {"untrained": [0.4], "scratch": [0.71]}, 1000, "made")
+    assert words[4] == "this shows nothing: the trainings were too short to guess what is hidden"
 
 
 def test_mask_ratio_from_name_to_figure(shapes: str, here: Path) -> None:
@@ -184,15 +187,19 @@ def test_label_fraction_from_name_to_figure(shapes: str, here: Path, monkeypatch
 
 
 def test_words_of_label_fractions() -> None:
+    """Also of trainings that were too short, whatever they gave."""
     scratch, tuned = label_fraction.STARTS
     found = {10: {scratch: [0.3], tuned: [0.6]}, 1000: {scratch: [0.6], tuned: [0.61]}}
-    words = label_fraction._words(found, 1000, "made")
+    words = label_fraction._words(found, 1000, "made", False)
     assert words[0].startswith("10 labels: +30.0 points (")
     assert words[1].startswith("1,000 labels: too small to tell (")
     assert words[2].startswith("10 labels from the masked autoencoder beside 1,000 from scratch: too small to tell (")
     assert "help on made with 10 labels, at" in words[3]
+    assert label_fraction._words(found, 1000, "made", True)[3].startswith("this shows nothing: ")
     nothing = {labels: {start: [0.5] for start in label_fraction.STARTS} for labels in (10, 1000)}
-    assert "this shows no gain from images without labels on made" in label_fraction._words(nothing, 1000, "made")
+    assert "this shows no gain from images without labels on made" in label_fraction._words(
+        nothing, 1000, "made", False
+    )
 
 
 # -- where they look --------------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def run(recipe: StudyRecipe, report: Report) -> Finding:
     return Finding(
         ("labels", "of all", *STARTS, "difference"),
         (*rows, paper),
-        _words(found, images, name),
+        _words(found, images, name, recipe.quick),
         tuple(_curve(start, found, images) for start in STARTS),
         {
             "data": name,
@@ -69,7 +69,7 @@ def run(recipe: StudyRecipe, report: Report) -> Finding:
     )
 
 
-def _words(found: Mapping[int, Found], images: int, name: str) -> tuple[str, ...]:
+def _words(found: Mapping[int, Found], images: int, name: str, quick: bool) -> tuple[str, ...]:
     scratch, masked = STARTS
     words = [
         f"{labels:,} labels: {gain(of[masked], of[scratch], images).points()} from the masked autoencoder"
@@ -82,12 +82,17 @@ def _words(found: Mapping[int, Found], images: int, name: str) -> tuple[str, ...
         labels for labels, of in found.items() if (one := gain(of[masked], of[scratch], images)).told and one.low > 0
     ]
     numbers = " and ".join(f"{labels:,}" for labels in told)
+    shows = f"this shows no gain from images without labels on {name}"
+    if quick:
+        shows = "this shows nothing: the trainings were too short to tell"
+    elif told:
+        shows = (
+            f"this shows that images without labels help on {name} with {numbers} labels, at the same number of "
+            "labelled steps"
+        )
     return (
         *words,
-        f"this shows that images without labels help on {name} with {numbers} labels, at the same number of labelled "
-        "steps"
-        if told
-        else f"this shows no gain from images without labels on {name}",
+        shows,
         "it can't show what a net from scratch would reach with as much computing in all (pretraining is not counted), "
         "with stronger augmentation, or with options chosen for each share",
     )

@@ -143,10 +143,13 @@ def _words(found: Mapping[float, Found], beside: Found, images: int, name: str) 
         f"to fine-tuning {tuned.points()} beside the same net from scratch"
     )
     furthest = [_best(found, measure, images) for measure in MEASURES]
+    guessed = np.mean(found[USUAL]["model"]) < np.mean(found[USUAL]["mean_image"])
     return (
         *words,
         f"this shows that on {name} a linear map reads most from encoders trained with {furthest[0]}, and that "
-        f"fine-tuning comes furthest from {furthest[1]}",
+        f"fine-tuning comes furthest from {furthest[1]}"
+        if guessed
+        else "this shows nothing: the trainings were too short to guess what is hidden",
         "it can't show what longer training or a larger network would make of each share, nor where the best one is "
         f"between the {len(found)} that were tried; trainings of each: {len(beside['scratch'])}",
     )

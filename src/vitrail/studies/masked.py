@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 USUAL = 0.75
 """The share of patches that the paper hides."""
-LIMIT, QUICK_LIMIT = 10_000, 400
+LIMIT, QUICK_LIMIT = 10_000, 300
 """Images of each part that are used, at most."""
 BATCH = 128
 PARTS: tuple[Literal["train", "test"], ...] = ("train", "test")
