@@ -97,3 +97,15 @@ def test_a_study_from_its_name_to_its_figure(recipe: StudyRecipe, here: Path) ->
     before = sorted(path.stat().st_mtime_ns for path in here.rglob("model.safetensors"))
     assert run(recipe).finding == outcome.finding
     assert sorted(path.stat().st_mtime_ns for path in here.rglob("model.safetensors")) == before
+
+
+def test_what_was_found_is_of_models_that_learned() -> None:
+    results = Path(__file__).parents[2] / "results" / "causal-bidirectional" / "results.json"
+    one = json.loads(results.read_text())["found"]["scitldr_abstract"]
+    facts = one["facts"]
+    assert not one["quick"]
+    assert facts["inputs"] >= 100
+    for kind in KINDS:
+        losses = [seed["nats_per_token"] for seed in facts["losses"][kind]["trained"]]
+        assert max(losses) < facts["frequencies"] - 0.1
+        assert max(facts["models"][kind]["entropy"]["trained"]["high"]) < 1

@@ -23,6 +23,7 @@ CHAPTERS: Mapping[str, Mapping[str, str]] = {
         "label-fraction": "what is a masked autoencoder worth where labels are few?",
     },
     "Attention": {
+        "causal-bidirectional": "what do layers attend to in a causal model, and what in a bidirectional one?",
         "same-word": "is a word's state another where it means something else?",
         "sentence-order": "when the order changes, what moves with a word and what stays at its position?",
         "head-roles": "what is each head of a trained BERT for? (Clark et al. 2019)",

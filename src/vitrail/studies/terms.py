@@ -29,6 +29,7 @@ Name = Literal[
     "feeling-gradients",
     "sentence-order",
     "trained-untrained",
+    "causal-bidirectional",
 ]
 """As the keys of ``vitrail.studies.STUDIES``."""
 Asked = Literal[Name, "all", "report"]
@@ -75,6 +76,8 @@ class StudyRecipe:
 
     trained-untrained: what sets trained attention apart from untrained, however that was drawn?
 
+    causal-bidirectional: what do layers attend to in a causal model, and what in a bidirectional one?
+
     all: every study, but for those whose results are there already; then the page.
 
     report: only the page, of what is there.
@@ -84,7 +87,8 @@ class StudyRecipe:
     """Which question; "all" for every one, "report" for the page of what was found."""
     data: str | None = None
     """Of face studies, identities, as for 'vitrail train faces' (default: those of --run, else glyphs); of studies of
-    masked autoencoders, images (default: digits, for mae-attention glyphs)."""
+    masked autoencoders, images (default: digits, for mae-attention glyphs); of causal-bidirectional, texts
+    (default: docstrings)."""
     run: Path | None = None
     """A face network's run: face-jpeg and face-pixels measure it, the other face studies train with its options
     (default: a small vit). mae-attention: a masked autoencoder's run (default: a small one is trained)."""
