@@ -36,6 +36,8 @@ KINDS = ("causal", "bidirectional")
 STEPS, QUICK_STEPS = 600, 30
 TOKENS = 1024
 """Of a step."""
+QUICK_HELD_OUT = 4096
+"""Held-out tokens that a quick study takes losses on."""
 LENGTH = 64
 """Tokens of a passage."""
 VOCABULARY = 4000
@@ -82,7 +84,7 @@ def passages(recipe: StudyRecipe) -> Passages:
         data_name(recipe),
         tokens,
         stream_of(texts, tokens),
-        stream_of(others, tokens),
+        stream_of(others, tokens)[: QUICK_HELD_OUT if recipe.quick else None],
         _every(others),
         fingerprint(texts),
     )
