@@ -10,6 +10,7 @@ from collections.abc import Mapping
 CHAPTERS: Mapping[str, Mapping[str, str]] = {
     "FaceNet": {
         "triplets": "how many triplets are there, and what does mining leave? (FaceNet, section 3.2)",
+        "mining": "what do the hardest negatives do, and what random ones? (FaceNet, section 3.2)",
         "network-cost": "what do FaceNet's networks cost, beside ResNet-50? (FaceNet, section 3.3)",
         "harmonic": "can a new network's embeddings be compared with an old one's? (FaceNet, appendix)",
         "face-dimension": "how many numbers does an embedding need? (FaceNet, table 5)",

@@ -26,6 +26,7 @@ Name = Literal[
     "network-cost",
     "decoding-cost",
     "triplets",
+    "mining",
     "feeling-gradients",
     "sentence-order",
     "trained-untrained",
@@ -69,6 +70,8 @@ class StudyRecipe:
     decoding-cost: what does a text cost, with a cache and without?
 
     triplets: how many triplets are there, and what does mining leave?
+
+    mining: what do the hardest negatives do, and what random ones?
 
     feeling-gradients: do gradients tell which heads matter for a feeling?
 
