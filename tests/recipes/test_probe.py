@@ -147,7 +147,7 @@ def test_mirrored_images_join_the_training_set(mae_run: Path) -> None:
     from vitrail.recipes import probe
 
     train, test = load_images("digits").subset(range(7)), load_images("digits", "test").subset(range(5))
-    features = probe._features(None, "knn", train, test, ProbeRecipe(mae_run, flip=True))
+    features = probe.features(None, "knn", train, test, ProbeRecipe(mae_run, flip=True))
     plain, mirrored = (view.view(7, 8, 8) for view in features.train)
     assert mirrored.equal(plain.flip(-1))
     assert len(features.test) == 5

@@ -24,7 +24,7 @@ from viewer_support import HERE, HOSTILE, STUB, Browse, Talking, host_of, made, 
 from walker import Walk, walker
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -79,6 +79,11 @@ def browser() -> "Iterator[Browser]":
         chromium.close()
 
 
+def complains(message: "ConsoleMessage") -> bool:
+    """Whether a page wrote an error; not that a server is gone, for tests end theirs while pages fetch at leisure."""
+    return message.type in ("error", "warning") and not message.text.endswith("net::ERR_CONNECTION_REFUSED")
+
+
 @pytest.fixture
 def browse(browser: "Browser") -> Iterator[Browse]:
     """Opens addresses; what pages asked of others and wrote as errors fails the test at its end."""
@@ -88,7 +93,7 @@ def browse(browser: "Browser") -> Iterator[Browse]:
     errors: list[str] = []
     hosts: set[str] = set()
     context.on("request", lambda request: asked.add(request.url))
-    context.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
+    context.on("console", lambda message: errors.append(message.text) if complains(message) else None)
     context.on("weberror", lambda error: errors.append(str(error.error)))
 
     def open_page(url: str) -> "Page":

@@ -133,7 +133,7 @@ export function painter(store, { parts, map, bar, side, actions }, crew) {
   function fetchOthers() {
     if (fetched) return;
     fetched = true;
-    whenIdle(() => [...Object.values(SCENES), ...Object.values(OVERVIEWS)].forEach((fetch) => void fetch()));
+    whenIdle(() => [...Object.values(SCENES), ...Object.values(OVERVIEWS)].forEach((fetch) => void fetch().catch(() => {}))); // one that fails is asked for when it is looked at
   }
 
   /** The table behind the picture, made when nothing else is to do. @param {Drawn | null} asked */
