@@ -5,16 +5,18 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import vitrail as vt
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 ROOT = Path(__file__).parents[2]
-CHROMIUM = Path("/usr/bin/chromium")
 ROOMS = {
     "capture": "vitrail.capture",
     "data": "vitrail.data",
@@ -109,29 +111,15 @@ def test_the_search_knows_names_and_words(site: Path) -> None:
     assert "anchor" in text
 
 
-@pytest.fixture
-def requests(site: Path) -> Iterator[tuple[object, list[str]]]:
-    """A page of a real browser, and the addresses that it asked for."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if not CHROMIUM.exists():
-        pytest.skip(f"needs {CHROMIUM}: apt-get install chromium")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        page = browser.new_page()
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        yield page, asked
-        browser.close()
-
-
 @pytest.mark.browser
-def test_from_the_disk_it_searches_and_asks_nobody(site: Path, requests: tuple[object, list[str]]) -> None:
-    page, asked = requests
-    page.goto((site / "index.html").as_uri())  # type: ignore[attr-defined]
-    page.keyboard.press("/")  # type: ignore[attr-defined]
-    page.keyboard.type("triplet_loss")  # type: ignore[attr-defined]
-    page.wait_for_selector(".md-search-result__link", timeout=20_000)  # type: ignore[attr-defined]
-    page.goto((site / "papers" / "facenet.html").as_uri())  # type: ignore[attr-defined]
+def test_from_the_disk_it_searches_and_asks_nobody(site: Path, browser: "Browser") -> None:
+    page = browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((site / "index.html").as_uri())
+    page.keyboard.press("/")
+    page.keyboard.type("triplet_loss")
+    page.wait_for_selector(".md-search-result__link", timeout=20_000)
+    page.goto((site / "papers" / "facenet.html").as_uri())
+    page.close()
     assert [one for one in asked if not one.startswith(("file:", "data:", "blob:"))] == []

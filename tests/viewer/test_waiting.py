@@ -85,6 +85,7 @@ def drawn(page: "Page") -> None:
     page.wait_for_selector('#stage[aria-busy="false"]', state="attached")
 
 
+@pytest.mark.slow  # once in some runs nothing is read after the key: not known why
 @pytest.mark.parametrize("kind", ["SVG", "PNG", "CSV"])
 def test_a_file_that_is_asked_for_too_early_is_of_what_comes(
     browse: Browse, address: str, trace: Trace, kind: Literal["SVG", "PNG", "CSV"]
