@@ -335,3 +335,8 @@ def test_mae_attention_of_a_run_keeps_no_pictures_of_other_images(shapes: str, h
 def test_a_run_of_another_kind_is_refused(trained: Path, here: Path) -> None:
     with pytest.raises(ModelError, match="only a masked autoencoder fills in hidden patches"):
         run(StudyRecipe("mae-attention", run=trained, quick=True))
+
+
+def test_shares_of_few_images_that_come_to_the_same_number_are_one() -> None:
+    assert label_fraction.amounts(np.array([31, 29, 30])) == [1, 6, None]
+    assert label_fraction.amounts(np.array([140, 151])) == [1, 7, 28, None]

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
+from jaxtyping import Int64
 
 from vitrail.data import require_labels
 from vitrail.recipes.events import Note, Report
@@ -31,12 +32,10 @@ def run(recipe: StudyRecipe, report: Report) -> Finding:
     seeds = recipe.repetitions(5)
     pictures = open_pictures(recipe, DATA, report)
     counts = np.bincount(require_labels(pictures.train), minlength=len(pictures.train.classes))
-    # All labels are all of them, also where classes have unequal numbers of images.
-    drawn = {share: None if share == 1 else max(1, round(share * int(counts.min()))) for share in SHARES}
     found: dict[int, dict[str, list[float]]] = {}
     for seed in seeds:
         trained = pretrained(recipe, pictures, seed, report)
-        for per_class in drawn.values():
+        for per_class in amounts(counts):
             labels = int(counts.sum()) if per_class is None else per_class * len(counts)
             report(Note(f"{labels:,} labels, seed {seed}"))
             tuned, scratch = tuned_accuracies(trained, pictures, recipe, seed, report, per_class, scratch=True)
@@ -67,6 +66,14 @@ def run(recipe: StudyRecipe, report: Report) -> Finding:
             "gains": {str(labels): one.figures() for labels, one in gains.items()},
         },
     )
+
+
+def amounts(counts: Int64[np.ndarray, " c"]) -> list[int | None]:
+    """Labels a class for each share: None for all of them, also where classes have unequal numbers of images.
+
+    Shares of few images that come to the same number are one.
+    """
+    return list(dict.fromkeys(None if share == 1 else max(1, round(share * int(counts.min()))) for share in SHARES))
 
 
 def _words(found: Mapping[int, Found], images: int, name: str, quick: bool) -> tuple[str, ...]:
