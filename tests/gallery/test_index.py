@@ -39,7 +39,14 @@ def test_what_is_found_is_what_a_loop_finds() -> None:
     asked = draw_codes(23, seed=1)
     found = [{key - 1000 for key in index.search(code, 5)} for code in asked]
     right = sum(len(keys & nearest_by_loop(codes, code, 5)) for keys, code in zip(found, asked, strict=True))
-    assert right >= 0.97 * 23 * 5, "the graph is built by several threads, and may miss one"
+    assert right >= 0.97 * 23 * 5, "a graph is searched along its links, and may miss one"
+
+
+def test_no_code_is_lost_of_those_that_are_added_at_once() -> None:
+    index, codes = VectorIndex(DIM), draw_codes(10_000)
+    for ids in np.split(np.arange(len(codes)), 10):
+        index.add(ids, codes[ids])
+    assert [place for place, code in enumerate(codes) if index.search(code, 1) != [place]] == []
 
 
 def test_without_usearch_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

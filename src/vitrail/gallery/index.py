@@ -19,7 +19,7 @@ from vitrail.files import written_beside
 if TYPE_CHECKING:
     from usearch.index import Index
 
-MAGIC = b"vitrail index 1\n"
+MAGIC = b"vitrail index 2\n"
 _DIGEST = 32
 _COUNT = 8
 
@@ -59,7 +59,8 @@ class VectorIndex:
     def add(self, ids: Int64[np.ndarray, " b"], codes: Int8[np.ndarray, "b d"]) -> None:
         """Add codes under ids that are not there yet."""
         if len(ids):
-            self._index.add(ids.astype(np.uint64), codes)
+            # By one thread: of codes that are added at the same time, some are never found (usearch's issue 735).
+            self._index.add(ids.astype(np.uint64), codes, threads=1)
 
     def remove(self, ids: Int64[np.ndarray, " b"]) -> None:
         """Let ids no longer be found; their bytes stay in the index."""
