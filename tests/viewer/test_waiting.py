@@ -53,10 +53,13 @@ def address(trace: Trace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 class Gate:
-    """Holds what is read of traces until it is opened."""
+    """Holds what is read of traces, from the page's next loading on, until it is opened.
+
+    Chromium tells a page that stands already of such a gate when it finds the time: keys may be read before.
+    """
 
     def __init__(self, page: "Page") -> None:
-        self.page, self.held, self.closed = page, list["Route"](), True
+        self.page, self.held, self.closed = page, list["Route"](), False
         page.context.route("**/traces/*", self._hear)
 
     def _hear(self, route: "Route") -> None:
@@ -69,6 +72,9 @@ class Gate:
         """Until something is held."""
         while not self.held:
             self.page.wait_for_timeout(20)
+
+    def close(self) -> None:
+        self.closed = True
 
     def open(self) -> None:
         self.closed = False
@@ -85,14 +91,21 @@ def drawn(page: "Page") -> None:
     page.wait_for_selector('#stage[aria-busy="false"]', state="attached")
 
 
-@pytest.mark.slow  # once in some runs nothing is read after the key: not known why
+def gated(page: "Page") -> Gate:
+    """A closed gate before all that this page doesn't show yet."""
+    gate = Gate(page)
+    page.reload()
+    drawn(page)
+    gate.close()
+    return gate
+
+
 @pytest.mark.parametrize("kind", ["SVG", "PNG", "CSV"])
 def test_a_file_that_is_asked_for_too_early_is_of_what_comes(
     browse: Browse, address: str, trace: Trace, kind: Literal["SVG", "PNG", "CSV"]
 ) -> None:
     page = browse(f"{address}/#layer=2&query=5")
-    drawn(page)
-    gate = Gate(page)
+    gate = gated(page)
     page.keyboard.press(".")
     gate.wait()
     with page.expect_download() as download:
@@ -111,6 +124,7 @@ def test_a_file_that_is_asked_for_before_anything_is_drawn_comes(browse: Browse,
     page = browse(f"{address}/#drawing=matrix")
     drawn(page)
     gate = Gate(page)
+    gate.close()
     page.reload()
     gate.wait()
     with page.expect_download() as download:
@@ -122,8 +136,7 @@ def test_a_file_that_is_asked_for_before_anything_is_drawn_comes(browse: Browse,
 def test_one_click_is_one_file(browse: Browse, address: str) -> None:
     """Also where what is waited for is overtaken, and where keys follow one another faster than they are drawn."""
     page = browse(f"{address}/#head=1&heads=1")
-    drawn(page)
-    gate = Gate(page)
+    gate = gated(page)
     page.keyboard.press("]")
     gate.wait()
     files: list[str] = []
